@@ -34,6 +34,7 @@ TRANSCRIPTS = {
     "own": ("shop",),
     "watching": ("shop",),
     "deploy": ("shop",),
+    "rehearse": ("shop",),
 }
 #: The page whose examples need roles, with the names of these.
 WITH_ROLES = {"two-roles": ("owner", "application", "monitor")}

@@ -22,7 +22,7 @@ _VARYING = (
     (re.compile(r'(seconds(?:=|": ))\d+\.\d+'), r"\1<seconds>"),
     (re.compile(r"0x[0-9a-f]{16,32}"), "<id>"),
     (re.compile(r"\b\d+\.\d+ s\b"), "<seconds>"),
-    (re.compile(r"\b\d+\.\d\d\b"), "<seconds>"),
+    (re.compile(r"\b\d+\.\d\d\d?\b"), "<seconds>"),
     (re.compile(r'(PostgreSQL |server = ")\d+\.\d+'), r"\1<version>"),
     # Columns are as wide as their longest cell.
     (re.compile(r"(?<=\S) {2,}"), " "),

@@ -89,7 +89,7 @@ class RehearsedStatement:
         if scanned := [each for each in self.scans if each not in self.rewrites]:
             yield f"reads all of {', '.join(scanned)}"
         if self.will_fail is not None:
-            yield f"will fail: {self.will_fail}"
+            yield "will fail"
         if self.unknown is not None:
             yield f"not known: {self.unknown}"
 
@@ -271,6 +271,8 @@ class Rehearsal(Report):
     def _notes(self) -> Iterator[str]:
         if empty := [each for each in self.locked if not each.table.is_filled]:
             yield f"{counted(empty, 'table')} without rows locked, too"
+        if self.statements:
+            yield f"the clone was on PostgreSQL {self.server}, the target is on {self.target_server}"
         yield from self.notes
 
     def to_markdown(self) -> str:

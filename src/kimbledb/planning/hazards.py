@@ -84,7 +84,11 @@ _IS_NOT_NULL = _pattern(r".*\bnot null\b")
 #: In the definition of a column, outside of parentheses. A key to another table is looked up only for a value that rows
 #: get: a column without a default is NULL in each of them.
 _CHECKS_ROWS = _pattern(r".*(?:\bcheck\b|\breferences\b.*\bdefault\b|\bdefault\b.*\breferences\b)")
+#: What gives a new column a value in the rows that are there. Without it NOT NULL fails in each of them.
+_HAS_VALUE = _pattern(r".*\b(?:default|generated|(?:big|small)?serial)\b")
 _BUILDS_INDEX = _pattern(r".*\b(?:unique|primary key)\b")
+#: The types whose values are kept as they stand where they may be longer.
+_LENGTHS = re.compile(r"(?P<name>character varying|numeric|bit varying)(?:\((?P<most>\d+)(?:,(?P<scale>\d+))?\))?")
 #: Other names of the types whose names are not their own.
 _ALIASES = {
     "int": "integer",
@@ -290,7 +294,9 @@ def _of_action(action: str, table: str, facts: Mapping[str, Any]) -> Iterator[_T
     if match := _ADD_CONSTRAINT.fullmatch(action):
         if match["column"] is not None and _folded(match["column"]) in facts["constraints"]:
             return
-        yield lock
+        # A key to another table keeps others from writing to both, and nobody from reading.
+        if match["kind"].split()[0].lower() != "foreign":
+            yield lock
         rest = match["rest"].lower()
         if match["kind"].split()[0].lower() in ("primary", "unique", "exclude"):
             if not re.match(r"\s*using\s+index", rest):
@@ -306,7 +312,7 @@ def _of_action(action: str, table: str, facts: Mapping[str, Any]) -> Iterator[_T
         outside = _outside_of_parentheses(match["rest"])
         if _BUILDS_INDEX.match(outside):
             yield _INDEX, table, f"{shown} builds an index while nobody may read"
-        if _CHECKS_ROWS.match(outside):
+        if _CHECKS_ROWS.match(outside) or (_IS_NOT_NULL.match(outside) and not _HAS_VALUE.match(outside)):
             yield _VALIDATION, table, f"{shown} looks at every row at once"
     elif match := _TYPE.fullmatch(action):
         there = facts["columns"].get(_folded(match["column"]))
@@ -314,7 +320,7 @@ def _of_action(action: str, table: str, facts: Mapping[str, Any]) -> Iterator[_T
         if there is None or there[0] == wanted:
             return
         yield lock
-        if not (there[0].startswith("character varying") and wanted in ("text", "character varying")):
+        if not _holds_each(wanted, there[0]):
             yield _REWRITE, table, f"{match['column']} from {there[0]} to {wanted} writes every row anew"
     elif match := _NOT_NULL.fullmatch(action):
         there = facts["columns"].get(_folded(match["column"]))
@@ -329,6 +335,18 @@ def _of_action(action: str, table: str, facts: Mapping[str, Any]) -> Iterator[_T
         yield lock
         if _REWRITING.fullmatch(action):
             yield _REWRITE, table, f"{shown} writes every row anew"
+
+
+def _holds_each(wanted: str, there: str) -> bool:
+    """Return whether a type is known to hold each value of another as it stands, so that no row is written anew."""
+    if wanted == "text":
+        return there.startswith("character varying")
+    new, old = _LENGTHS.fullmatch(wanted), _LENGTHS.fullmatch(there)
+    if new is None or old is None or new["name"] != old["name"]:
+        return False
+    if new["most"] is None or old["most"] is None:
+        return new["most"] is None
+    return int(new["most"]) >= int(old["most"]) and (new["scale"] or "0") == (old["scale"] or "0")
 
 
 def _create_index(match: re.Match[str], table: str, tables: Tables) -> Iterator[_Told]:

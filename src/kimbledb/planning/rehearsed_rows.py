@@ -26,6 +26,27 @@ _SHORT = re.compile(r"character(?: varying)?\((?P<most>\d+)\)")
 #: What a key does to the rows that refer to it.
 _FOLLOWS = re.compile(r"\bON (?:DELETE|UPDATE) (?:CASCADE|SET)\b")
 _VALUE = re.compile(r"\bVALUE\b")
+_ALTERS = re.compile(r"alter\b", re.IGNORECASE)
+_BLOCK = re.compile(r"do\b", re.IGNORECASE)
+_ANY_USING = re.compile(r"\busing\b", re.IGNORECASE)
+#: The types of which each value has one in the other type.
+_ALWAYS = frozenset(
+    {
+        ("smallint", "integer"),
+        ("smallint", "bigint"),
+        ("smallint", "numeric"),
+        ("integer", "bigint"),
+        ("integer", "numeric"),
+        ("integer", "double precision"),
+        ("bigint", "numeric"),
+        ("real", "double precision"),
+        ("character varying", "text"),
+        ("date", "timestamp without time zone"),
+        ("date", "timestamp with time zone"),
+        ("timestamp without time zone", "timestamp with time zone"),
+        ("timestamp with time zone", "timestamp without time zone"),
+    }
+)
 _ACTION = r"alter\s+(?:column\s+)?(?P<column>{name})\s+(?:set\s+data\s+)?type\b.*?\busing\b(?P<using>.*)"
 _USING = re.compile(_ACTION.format(name=r'"(?:[^"]|"")*"|[\w$]+'), re.IGNORECASE | re.DOTALL)
 
@@ -97,8 +118,10 @@ class RowsSoFar:
         later = later.with_columns({key[1]: facts for key, facts in effect.creates.items() if key[0] == "column"})
         later = later.with_values({name: None for name in converted if split(name)[0] in rewritten})
         for name, (old, new) in converted.items():
-            if split(name)[0] in rewritten or _SHORT.fullmatch(new):
-                each = _conversion(name, old, new, _using(statement, name), before)
+            using = _using(statement, name)
+            is_sure = using is None and ((old.partition("(")[0], new) in _ALWAYS or new == "text")
+            if not is_sure and (split(name)[0] in rewritten or _SHORT.fullmatch(new)):
+                each = _conversion(name, old, new, using, before)
                 if each is None:
                     unknown.append(f"whether each value of {name} becomes {new}")
                 else:
@@ -191,14 +214,16 @@ def _conversion(name: str, old: str, new: str, using: str | None, rows: LaterRow
 
 def _using(statement: str, name: str) -> str | None:
     """Return the expression by which a statement converts a column, None without one, or an empty text where it is hidden."""
-    own = parts_of(name)[-1]
-    if not re.match(r"\s*alter\b", statement, re.IGNORECASE):
-        return ""
-    for action in _actions(statement):
-        found = _USING.search(action)
-        if found is not None and found["column"].strip('"').replace('""', '"').lower() == own.lower():
-            return found["using"].strip()
-    return None
+    if _ALTERS.match(statement):
+        for action in _actions(statement):
+            found = _USING.search(action)
+            if (
+                found is not None
+                and found["column"].strip('"').replace('""', '"').lower() == parts_of(name)[-1].lower()
+            ):
+                return found["using"].strip()
+        return None
+    return None if _BLOCK.match(statement) and not _ANY_USING.search(statement) else ""
 
 
 def _actions(text: str) -> Iterator[str]:

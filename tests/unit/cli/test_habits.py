@@ -80,7 +80,7 @@ def test_bash_completes_commands_and_options(capsys: pytest.CaptureFixture[str])
     assert main(["--completion", "bash"]) == 0
     script = capsys.readouterr().out
 
-    assert completed(script, "kimbledb", "re") == ["render", "reset", "restore"]
+    assert completed(script, "kimbledb", "re") == ["rehearse", "render", "reset", "restore"]
     assert completed(script, "kimbledb", "migrate", "--dr") == ["--dry-run"]
     assert completed(script, "kimbledb", "migrate", "--qu") == ["--quiet"]
     assert completed(script, "kimbledb", "plan", "--dr") == []

@@ -131,6 +131,42 @@ SAMPLES: dict[type, Any] = {
             check=True,
             notes=("the other platform was not recorded",),
         ),
+        kimbledb.Rehearsal(
+            statements=(
+                kimbledb.RehearsedStatement(
+                    migration="a.sql",
+                    file="01_a/apply.sql",
+                    line=3,
+                    sql="ALTER TABLE orders ADD c text NOT NULL",
+                    locks={"orders": "ACCESS EXCLUSIVE"},
+                    rewrites=("orders",),
+                    scans=("orders", "people"),
+                    seconds=0.5,
+                    transaction=1,
+                    will_fail="88 rows of orders (c) with NULL",
+                ),
+                kimbledb.RehearsedStatement(
+                    migration="b.sql",
+                    file="02_b/apply.sql",
+                    sql="UPDATE people SET name = '***'",
+                    locks={"people": "SHARE"},
+                    seconds=0.25,
+                    unknown="a block hides it",
+                ),
+            ),
+            breaks=(kimbledb.BrokenQuery(query="SELECT name FROM people", migration="b.sql", reason="name is gone"),),
+            queries=7,
+            tables={
+                "orders": kimbledb.RehearsedTable("orders", 4711, 8192),
+                "people": kimbledb.RehearsedTable("people", None, None),
+                "empty": kimbledb.RehearsedTable("empty", 0, 0, is_filled=False),
+            },
+            migrations=2,
+            server="18.1",
+            target_server="15.20",
+            notes=("the clone lacks the extensions postgis",),
+            seconds=8.5,
+        ),
         kimbledb.ManyResult("host/one", "tenant", MIGRATED),
         kimbledb.ManyReport[Any](
             (
@@ -167,6 +203,7 @@ FOR_PROGRAMS = {
 FOR_PROGRAMS_OF: dict[type, set[str]] = {
     kimbledb.DeclareReport: {"file"},
     kimbledb.Plan: {"schema"},
+    kimbledb.Rehearsal: {"file"},
     kimbledb.ManyReport: {"report"},
 }
 

@@ -1,0 +1,416 @@
+"""rehearse(): a plan runs on a clone of the schema, and the report says what each statement does to what is there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+import kimbledb
+from kimbledb.cli.main import main
+from kimbledb.execution.rehearsing import dump
+from kimbledb.server.targets import target_of
+from tests.support.databases import fresh_database, sql, take_snapshot
+from tests.support.folders import Folder
+
+BASE = """
+CREATE TABLE people@ (id integer PRIMARY KEY, name text, short varchar(10), amount numeric(10, 2), code text);
+CREATE TABLE orders@ (id integer PRIMARY KEY, person integer, state text, note text);
+CREATE TABLE counters@ (id integer PRIMARY KEY, number integer);
+CREATE INDEX orders_state@ ON orders@ (state);
+CREATE VIEW notes@ AS SELECT note FROM orders@;
+CREATE DOMAIN positive@ AS integer;
+CREATE TABLE stock@ (id integer PRIMARY KEY, number positive@);
+CREATE FUNCTION count_up@() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE counters@ SET number = number + 1; RETURN NULL; END $$;
+CREATE TRIGGER counted AFTER UPDATE ON stock@ EXECUTE FUNCTION count_up@();
+"""
+ROWS = """
+INSERT INTO people@ SELECT i, CASE WHEN i > 3 THEN 'x' || i % 90 END, 'short', 1, i::text FROM generate_series(1, 100) AS i;
+INSERT INTO orders@ SELECT i, i, 'open', 'a note' FROM generate_series(1, 200) AS i;
+INSERT INTO counters@ VALUES (1, 0);
+INSERT INTO stock@ SELECT i, i - 5 FROM generate_series(1, 10) AS i;
+ANALYZE people@, orders@, counters@, stock@;
+"""
+READERS = "ACCESS EXCLUSIVE"
+KEYS = "SHARE ROW EXCLUSIVE"
+#: Statements, each with its locks, the tables that it writes anew, and those that it reads from end to end.
+SEEN: list[tuple[str, Mapping[str, str], list[str], list[str]]] = [
+    ("ALTER TABLE people@ ADD COLUMN added integer", {"people": READERS}, [], []),
+    (
+        "ALTER TABLE people@ ADD COLUMN random double precision DEFAULT random()",
+        {"people": READERS},
+        ["people"],
+        ["people"],
+    ),
+    ("ALTER TABLE people@ ALTER COLUMN short TYPE varchar(20)", {"people": READERS}, [], []),
+    ("ALTER TABLE people@ ALTER COLUMN short TYPE text", {"people": READERS}, [], []),
+    ("ALTER TABLE people@ ALTER COLUMN amount TYPE numeric(12, 2)", {"people": READERS}, [], []),
+    ("ALTER TABLE people@ ALTER COLUMN id TYPE bigint", {"people": READERS}, ["people"], ["people"]),
+    ("ALTER TABLE orders@ RENAME COLUMN state TO status", {"orders": READERS}, [], []),
+    ("DROP VIEW notes@", {"notes": READERS}, [], []),
+    ("UPDATE orders@ SET note = 'another'", {"orders": "ROW EXCLUSIVE"}, [], ["orders"]),
+    ("UPDATE orders@ SET note = 'another' WHERE id = 1", {"orders": "ROW EXCLUSIVE"}, [], []),
+    ("REINDEX TABLE orders@", {"orders": READERS}, [], ["orders"]),
+    ("REINDEX INDEX orders_state@", {"orders": READERS}, [], ["orders"]),
+    ("CREATE INDEX ON orders@ (person)", {"orders": "SHARE"}, [], ["orders"]),
+    ("DROP INDEX orders_state@", {"orders": READERS}, [], []),
+    ("CREATE TRIGGER t AFTER INSERT ON orders@ EXECUTE FUNCTION count_up@()", {"orders": KEYS}, [], []),
+    ("ALTER TABLE orders@ SET UNLOGGED", {"orders": READERS}, ["orders"], ["orders"]),
+    ("CLUSTER people@ USING people@_pkey", {"people": READERS}, ["people"], ["people"]),
+    (
+        "ALTER TABLE orders@ ADD FOREIGN KEY (person) REFERENCES people@ (id)",
+        {"orders": KEYS, "people": KEYS},
+        [],
+        ["orders"],
+    ),
+    (
+        "ALTER TABLE orders@ ADD FOREIGN KEY (person) REFERENCES people@ NOT VALID",
+        {"orders": KEYS, "people": KEYS},
+        [],
+        [],
+    ),
+    ("ALTER TABLE stock@ ADD COLUMN person integer REFERENCES people@", {"people": KEYS, "stock": READERS}, [], []),
+    ("CREATE TABLE new@ (person integer REFERENCES people@)", {"people": KEYS}, [], []),
+    ("LOCK TABLE counters@ IN SHARE MODE", {"counters": "SHARE"}, [], []),
+    ("ALTER DOMAIN positive@ ADD CHECK (VALUE > -100)", {"stock": "SHARE"}, [], ["stock"]),
+    ("ALTER TABLE orders@ ADD CHECK (id > 0)", {"orders": READERS}, [], ["orders"]),
+    ("ALTER TABLE orders@ ADD CHECK (id > 0) NOT VALID", {"orders": READERS}, [], []),
+    ("ALTER TABLE orders@ ALTER COLUMN note SET NOT NULL", {"orders": READERS}, [], ["orders"]),
+    ("TRUNCATE orders@", {"orders": READERS}, [], []),
+    ("DROP TABLE counters@", {"counters": READERS}, [], []),
+    (
+        "DO $$ BEGIN EXECUTE 'ALTER TABLE orders@ ALTER COLUMN id TYPE bigint'; TRUNCATE people@; END $$",
+        {"orders": READERS, "people": READERS},
+        ["orders"],
+        ["orders"],
+    ),
+    # What a trigger of the statement does counts, too.
+    (
+        "UPDATE stock@ SET number = 1",
+        {"counters": "ROW EXCLUSIVE", "stock": "ROW EXCLUSIVE"},
+        [],
+        ["counters", "stock"],
+    ),
+]
+#: Statements that rows break, each with a part of the reason.
+BROKEN = [
+    ("ALTER TABLE people@ ADD COLUMN must integer NOT NULL", "100 rows of people@ "),
+    ("ALTER TABLE people@ ALTER COLUMN name SET NOT NULL", "3 rows of people@ (name) with NULL"),
+    ("ALTER TABLE people@ ADD CHECK (id > 10)", "10 rows of people@ (id) with values that it refuses"),
+    ("CREATE UNIQUE INDEX ON people@ (name)", "rows of people@ (name) with the values of another row"),
+    (
+        "ALTER TABLE orders@ ADD FOREIGN KEY (person) REFERENCES people@ (id)",
+        "100 rows of orders@ (person) without a row of people@ (id)",
+    ),
+    (
+        "ALTER TABLE people@ ALTER COLUMN short TYPE varchar(3)",
+        "100 rows of people@ (short) with a value that is too long",
+    ),
+    (
+        "ALTER TABLE people@ ALTER COLUMN name TYPE integer USING name::integer",
+        "people@.name from text to integer does not convert (SQLSTATE 22P02)",
+    ),
+    ("ALTER DOMAIN positive@ ADD CHECK (VALUE > 0)", "5 rows of stock@ (number) with values that it refuses"),
+    (
+        "ALTER TABLE people@ RENAME TO persons@; ALTER TABLE persons@ RENAME COLUMN id TO number; ALTER TABLE persons@ ADD CHECK (number > 10)",
+        "10 rows of persons@ (number)",
+    ),
+]
+#: Statements that rows do not break, as far as can be known.
+KEPT = [
+    "ALTER TABLE people@ ADD COLUMN may integer NOT NULL DEFAULT 1",
+    "ALTER TABLE people@ ADD CHECK (id > 10) NOT VALID",
+    "ALTER TABLE people@ ALTER COLUMN code TYPE integer USING code::integer",
+    "CREATE UNIQUE INDEX ON people@ (code)",
+]
+
+
+def of_case(text: str, number: int) -> str:
+    """Return a text with the names of the objects of a case."""
+    return text.replace("@", str(number))
+
+
+class Cases:
+    """Statements, each with objects of its own, in one plan."""
+
+    def __init__(self, database: str, folder: Folder, texts: list[str]) -> None:
+        self._database = database
+        self._folder = folder
+        self._texts = texts
+
+    async def rehearsed(self, server: str) -> list[kimbledb.RehearsedStatement]:
+        """Return the last statement of each, as it was rehearsed, with the names of its objects without the number."""
+        numbers = range(10, 10 + len(self._texts))
+        self._folder.add(1, "base", "".join(of_case(BASE, number) for number in numbers))
+        await kimbledb.migrate(self._database, catalog=self._folder.catalog, verify=False)
+        await sql(self._database, "".join(of_case(ROWS, number) for number in numbers))
+        for number, text in zip(numbers, self._texts, strict=True):
+            self._folder.add(number, f"case{number}", f"{of_case(text, number)};")
+        report = await kimbledb.rehearse(self._database, catalog=self._folder.catalog, server=server)
+        last = {each.migration: each for each in report.statements}
+        return [last[f"case{number}.sql"] for number in numbers]
+
+
+def named(number: int, names: Any) -> list[str]:
+    """Return names of a case without its number."""
+    return [each.removesuffix(str(number)) for each in names]
+
+
+async def test_what_each_statement_does_is_seen(database: str, server: str, folder: Folder) -> None:
+    """Locks, rewrites and full scans of the statements that a parser gets wrong are those that the server makes."""
+    found = await Cases(database, folder, [text for text, *_ in SEEN]).rehearsed(server)
+
+    shown = [
+        (
+            text,
+            dict(zip(named(number, each.locks), each.locks.values(), strict=True)),
+            named(number, each.rewrites),
+            named(number, each.scans),
+        )
+        for number, (text, *_), each in zip(range(10, 99), SEEN, found, strict=False)
+    ]
+    assert shown == SEEN
+    assert {each.line for each in found} == {1}
+
+
+async def test_what_rows_break_is_asked_of_the_target(database: str, server: str, folder: Folder) -> None:
+    """A statement that rows of the target would stop says so with the count, under the names of that time; others do not."""
+    found = await Cases(database, folder, [*(text for text, _ in BROKEN), *KEPT]).rehearsed(server)
+
+    for number, (text, reason), each in zip(range(10, 99), BROKEN, found, strict=False):
+        assert of_case(reason, number) in (each.will_fail or ""), text
+    assert [each.will_fail for each in found[len(BROKEN) :]] == [None] * len(KEPT)
+    assert [each.unknown for each in found] == [None] * len(found)
+
+
+async def test_the_target_is_only_read_and_the_clone_is_gone(database: str, folder: Folder) -> None:
+    """A read-only database is rehearsed on a server of its own; nothing of the target changes, and no folder is left."""
+    folder.table(1, "a")
+    await kimbledb.migrate(database, catalog=folder.catalog)
+    await sql(database, "INSERT INTO a VALUES (1), (2)")
+    folder.add(2, "b", "ALTER TABLE a ADD COLUMN b text;\nALTER TABLE a ALTER COLUMN id TYPE bigint;")
+    await sql(database, f"ALTER DATABASE {database.rpartition('/')[2]} SET default_transaction_read_only = on")
+    before = await take_snapshot(database)
+
+    report = await kimbledb.rehearse(database, catalog=folder.catalog)
+
+    assert report.ok
+    assert report.tables["a"].rows is None
+    [table] = report.locked
+    assert (table.mode, table.is_rewritten, table.migrations) == (READERS, True, ("b.sql",))
+    assert await take_snapshot(database) == before
+    assert not (await kimbledb.plan(database, catalog=folder.catalog)).step("b.sql").is_applied
+    assert (await kimbledb.rehearse(database, catalog=folder.catalog, to="a.sql")).statements == ()
+
+
+async def test_nothing_is_left_on_a_given_server(
+    database: str, server: str, folder: Folder, connection: asyncpg.Connection
+) -> None:
+    """The database of a clone is dropped from a server that goes on, also after a cancellation."""
+    # The workers of a run share the server.
+    options = kimbledb.Options(application_name=f"rehearsal of {database.rpartition('/')[2]}")
+    clones = (
+        "SELECT min(datname) FROM pg_stat_activity WHERE application_name = $1 AND datname LIKE 'kimbledb\\_rehearsal%'"
+    )
+    left = "SELECT count(*) FROM pg_database WHERE datname = $1"
+    folder.table(1, "a")
+
+    async def clone_of(rehearsal: asyncio.Task[kimbledb.Rehearsal]) -> str:
+        while (name := await connection.fetchval(clones, options.application_name)) is None:
+            assert not rehearsal.done()
+            await asyncio.sleep(0)
+        return str(name)
+
+    def begin() -> asyncio.Task[kimbledb.Rehearsal]:
+        call = kimbledb.rehearse(database, catalog=folder.catalog, server=server, options=options)
+        return asyncio.create_task(call)
+
+    rehearsal = begin()
+    name = await clone_of(rehearsal)
+    rehearsal.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await rehearsal
+    assert await connection.fetchval(left, name) == 0
+
+    rehearsal = begin()
+    name = await clone_of(rehearsal)
+    assert (await rehearsal).ok
+    assert await connection.fetchval(left, name) == 0
+
+
+async def test_what_a_clone_holds(database: str, server: str, folder: Folder, connection: asyncpg.Connection) -> None:
+    """A clone has the schemas that the target schema uses and that use it, history, settings and statistics without values."""
+    folder.add(1, "a", "CREATE TABLE a (id integer PRIMARY KEY, kind text, other integer);")
+    await kimbledb.migrate(database, catalog=folder.catalog)
+    await connection.execute(
+        """
+        INSERT INTO a SELECT i, CASE WHEN i > 50 THEN 'secret' END FROM generate_series(1, 100) AS i; ANALYZE a;
+        CREATE SCHEMA used; CREATE TABLE used.u (id integer PRIMARY KEY);
+        ALTER TABLE a ADD FOREIGN KEY (other) REFERENCES used.u (id);
+        CREATE SCHEMA uses; CREATE VIEW uses.v AS SELECT id FROM a;
+        CREATE SCHEMA mentioned; CREATE SCHEMA apart; CREATE TABLE apart.t (id integer);
+        """
+    )
+    name = await connection.fetchval("SELECT current_database()")
+    await connection.execute(f'ALTER DATABASE "{name}" SET DateStyle = "SQL, DMY"')
+    await connection.execute(f"ALTER DATABASE \"{name}\" SET app.secret = 'hunter2'")
+    schemas = "(SELECT string_agg(nspname, ' ' ORDER BY nspname) FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema')"
+    statistics = "(SELECT jsonb_build_array(null_frac, n_distinct, most_common_vals, histogram_bounds) FROM pg_stats WHERE attname = 'kind' AND tablename = 'a')"
+    facts = [
+        f"{schemas} = 'mentioned public used uses'",
+        "(SELECT string_agg(migration_name, ' ') FROM migration_history) = 'a.sql'",
+        "(SELECT reltuples FROM pg_class WHERE relname = 'a') = 100",
+        f"{statistics} = '[0.5, 1, null, null]'",
+        "NOT EXISTS (SELECT FROM a)",
+        "current_setting('app.secret') = '' AND current_setting('DateStyle') = 'ISO, MDY'",
+        "(SELECT 'DateStyle=SQL, DMY' = ANY (setconfig) FROM pg_db_role_setting JOIN pg_database AS d ON d.oid = setdatabase WHERE datname = current_database())",
+    ]
+    folder.add(2, "b", "\n".join(f"DO $$ BEGIN ASSERT {each}; END $$; -- mentioned" for each in facts))
+
+    report = await kimbledb.rehearse(database, catalog=folder.catalog, server=server)
+
+    assert [(each.unknown, each.will_fail) for each in report.statements] == [(None, None)] * len(facts)
+
+
+async def test_a_statement_that_fails_for_certain_ends_it(database: str, server: str, folder: Folder) -> None:
+    """What fails whatever the rows are ends the rehearsal, as it would end the run; what wants rows is left out and told."""
+    folder.add(
+        1,
+        "a",
+        "CREATE TABLE a (id integer PRIMARY KEY);\nCREATE TABLE b (a integer REFERENCES a DEFERRABLE INITIALLY DEFERRED);",
+    )
+    await kimbledb.migrate(database, catalog=folder.catalog)
+    folder.add(
+        2, "rows", "INSERT INTO b VALUES (1);\nCREATE TABLE c (id integer);\nINSERT INTO c SELECT 1 / count(*) FROM a;"
+    )
+    folder.add(
+        3, "certain", "CREATE VIEW v AS SELECT id FROM a;\nALTER TABLE a ALTER COLUMN id TYPE text;\nDROP VIEW v;"
+    )
+    folder.add(4, "never", "CREATE TABLE d (id integer);")
+
+    report = await kimbledb.rehearse(database, catalog=folder.catalog, server=server)
+
+    assert [(each.place, each.unknown is None) for each in report.statements] == [
+        ("rows.sql, line 1", False),
+        ("rows.sql, line 2", True),
+        ("rows.sql, line 3", False),
+        ("certain.sql, line 1", True),
+        ("certain.sql, line 2", True),
+    ]
+    assert "23503" in str(report.statements[0].unknown)
+    assert "22012" in str(report.statements[2].unknown)
+    assert [each.place for each in report.failing] == ["certain.sql, line 2"]
+    assert "not rehearsed, since a run stops before: never.sql" in report.notes
+    assert "cannot alter type of a column used by a view" in str(report)
+
+
+async def test_each_kind_of_step(database: str, server: str, folder: Folder) -> None:
+    """Steps outside of transactions, online strategies and completions are rehearsed as they would run."""
+    folder.add(1, "a", "CREATE TABLE a (id integer PRIMARY KEY, n integer, m integer);\nCREATE INDEX a_m ON a (m);")
+    await kimbledb.migrate(database, catalog=folder.catalog)
+    await sql(database, "INSERT INTO a SELECT i, i FROM generate_series(1, 10) AS i")
+    folder.add(
+        2,
+        "outside",
+        "CREATE INDEX CONCURRENTLY a_n ON a (n);\nVACUUM FULL a;\nDROP INDEX CONCURRENTLY a_m;\nLOCK TABLE a IN SHARE MODE;",
+        facts="transactional = false",
+    )
+    online = folder.add(3, "online", "CREATE INDEX IF NOT EXISTS a_online ON a (m);")
+    (online / "online.sql").write_text("CREATE INDEX CONCURRENTLY IF NOT EXISTS a_online ON a (m);\n")
+    folder.add(
+        4,
+        "part",
+        "CREATE TABLE p (id integer PRIMARY KEY);\nCREATE TABLE q (id integer);\nALTER TABLE a ADD COLUMN p integer REFERENCES p;",
+    )
+    await kimbledb.declare(folder.path)
+    await sql(database, "CREATE TABLE p (id integer PRIMARY KEY)")
+
+    report = await kimbledb.rehearse(database, catalog=folder.catalog, server=server)
+
+    shown = [
+        (each.migration, each.line, dict(each.locks), each.rewrites, each.transaction) for each in report.statements
+    ]
+    assert shown[:4] == [
+        ("outside.sql", 1, {"a": "SHARE UPDATE EXCLUSIVE"}, (), None),
+        ("outside.sql", 2, {"a": READERS}, ("a",), None),
+        ("outside.sql", 3, {"a": "SHARE UPDATE EXCLUSIVE"}, (), None),
+        ("outside.sql", 4, {"a": "SHARE"}, (), 1),
+    ]
+    assert [
+        (each.file.rpartition("/")[2], each.transaction) for each in report.statements if each.migration == "online.sql"
+    ] == [
+        ("online.sql", None),
+        ("apply.sql", 2),
+    ]
+    completing = [each for each in report.statements if each.migration == "part.sql"]
+    assert {each.file.rpartition("/")[2] for each in completing} == {"apply.sql (completion)"}
+    assert not any("CREATE TABLE p" in each.sql for each in completing)
+    assert any("CREATE TABLE q" in each.sql for each in completing)
+    assert report.ok
+
+
+async def test_what_cannot_be_foreseen_is_told(database: str, server: str, folder: Folder) -> None:
+    """Rows that a statement before changes, and values that a block converts, are said to be unknown, and nothing is guessed."""
+    folder.add(1, "a", "CREATE TABLE a (id integer PRIMARY KEY, n integer, t text);")
+    await kimbledb.migrate(database, catalog=folder.catalog)
+    await sql(database, "INSERT INTO a VALUES (1, NULL, 'x')")
+    folder.add(
+        2,
+        "b",
+        "DO $$ BEGIN ALTER TABLE a ALTER COLUMN t TYPE date USING t::date; END $$;\nCREATE UNIQUE INDEX ON a (t);\n"
+        "UPDATE a SET n = 0;\nALTER TABLE a ALTER COLUMN n SET NOT NULL;",
+    )
+
+    report = await kimbledb.rehearse(database, catalog=folder.catalog, server=server)
+
+    assert [each.will_fail for each in report.statements] == [None] * 4
+    assert [each.unknown is not None for each in report.statements] == [True, True, False, True]
+    assert "whether each value of a.t becomes date" in str(report)
+
+
+async def test_a_clone_that_cannot_be_made(database: str, server: str) -> None:
+    """An extension that the clone's server lacks is named with the cure, where something needs it; event triggers are told."""
+    async with fresh_database(server) as empty, target_of(empty).session(kimbledb.Options()) as session:
+        text = 'CREATE EXTENSION IF NOT EXISTS "my-own" WITH SCHEMA public;\nCREATE EVENT TRIGGER e ON sql_drop EXECUTE FUNCTION nope();\n'
+        told = await dump.restore(session, text, ["my-own"])
+        assert [each.partition(" (")[0] for each in told] == [
+            "CREATE EVENT TRIGGER e ON sql_drop EXECUTE FUNCTION nope()"
+        ]
+        with pytest.raises(
+            kimbledb.RehearsalError, match=r"(?s)CREATE TABLE t .*server that has the extensions my-own"
+        ):
+            await dump.restore(session, f"{text}CREATE TABLE t (a own);", ["my-own"])
+    pool = await asyncpg.create_pool(database, min_size=1, max_size=1)
+    try:
+        with pytest.raises(kimbledb.ConfigurationError, match="not named by a DSN"):
+            await kimbledb.rehearse(database, server=pool)  # type: ignore[arg-type]
+    finally:
+        await pool.close()
+
+
+async def test_the_command(
+    database: str, server: str, folder: Folder, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """`kimbledb rehearse` exits with 1 where something will fail; --json and --markdown hold the same."""
+    folder.add(1, "a", "CREATE TABLE a (id integer PRIMARY KEY, t text);")
+    await kimbledb.migrate(database, catalog=folder.catalog)
+    await sql(database, "INSERT INTO a VALUES (1)")
+    folder.add(2, "b", "ALTER TABLE a ADD COLUMN n integer;")
+    call = ["rehearse", "--dsn", database, "--catalog", str(folder.path), "--server", server]
+    written = tmp_path / "rehearsal.md"
+
+    assert await asyncio.to_thread(main, [*call, "--markdown", str(written)]) == 0
+    assert "locks a against reads and writes (ACCESS EXCLUSIVE)" in capsys.readouterr().out
+    assert "| a |" in written.read_text()
+    folder.add(3, "c", "ALTER TABLE a ALTER COLUMN t SET NOT NULL;")
+    assert await asyncio.to_thread(main, [*call, "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert not found["ok"]
+    assert [each["locks"] for each in found["statements"]] == [{"a": READERS}, {"a": READERS}]
+    assert "1 row of a (t) with NULL" in found["statements"][1]["will_fail"]
+    assert found["locked"][0]["table"]["name"] == "a"
