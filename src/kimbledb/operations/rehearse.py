@@ -62,10 +62,10 @@ async def rehearse(
         ConnectionLostError: The target, or the server, went away.
         DeadlineExceededError: The options' deadline passed.
     """
-    with call_scope() as about:
+    with call_scope("rehearse") as call:
         executor = _Rehearsing(target, catalog=catalog, schema=schema, options=options)
-        about(executor.target.label, executor.schema)
-        return await executor.rehearse(to=to, phase=phase, prefer=prefer, set_aside=set_aside, server=server)
+        call.about(executor.target.label, executor.schema)
+        return call.done(await executor.rehearse(to=to, phase=phase, prefer=prefer, set_aside=set_aside, server=server))
 
 
 class _Rehearsing(Executor):
