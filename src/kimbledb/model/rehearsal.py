@@ -272,7 +272,7 @@ class Rehearsal(Report):
         if empty := [each for each in self.locked if not each.table.is_filled]:
             yield f"{counted(empty, 'table')} without rows locked, too"
         if self.statements:
-            yield f"the clone was on PostgreSQL {self.server}, the target is on {self.target_server}"
+            yield f"the clone was on PostgreSQL {self.server}, the target on PostgreSQL {self.target_server}"
         yield from self.notes
 
     def to_markdown(self) -> str:
