@@ -40,6 +40,8 @@ class Display:
         self._is_verbose = verbose
         #: Whether the line of the migration that is under way waits for its end.
         self._is_open = False
+        #: What the call waits for, or None where it is at work.
+        self._awaited: tuple[str, ...] | None = None
         #: What the last plan that was shown ended with.
         self._summary: str | None = None
 
@@ -78,6 +80,8 @@ class Display:
                 self._live = LiveProgress(self._console)
             self._live.show(event)
             return
+        if self._repeats(event):
+            return
         text = _line_for(event)
         if text is None and self._is_verbose:
             text = f"        {event}"
@@ -94,6 +98,12 @@ class Display:
             print(text, end="", file=self.stream, flush=True)
         elif text != self._summary:  # it stands under the plan that was shown before
             self.line(text)
+
+    def _repeats(self, event: Event) -> bool:
+        """Return whether a call waits for what it has been waiting for: a line for each look would fill the log."""
+        before = self._awaited
+        self._awaited = event.blockers if isinstance(event, events.Waiting) else None
+        return before is not None and before == self._awaited and not self._is_verbose
 
 
 def _print_table(console: Console, table: Table) -> None:
