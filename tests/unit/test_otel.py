@@ -17,8 +17,9 @@ from opentelemetry.trace import StatusCode
 
 import kimbledb
 from kimbledb import otel
-from kimbledb.events import Event, Verifying
+from kimbledb.events import Applied, Applying, Done, Event, Stopped, Verifying, Waiting
 from kimbledb.server.notifications import Call, call_scope, notify, observe, stop_observing
+from tests.support.folders import Folder
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -79,6 +80,52 @@ async def test_the_last_to_instrument_gets_the_calls() -> None:
         await kimbledb.plan("nonsense")
 
     assert (before.get_finished_spans(), len(after.get_finished_spans())) == ((), 1)
+
+
+def outcomes_of(*events: Event) -> dict[str, object]:
+    """The outcome of each span of a call with some events, by the span's name."""
+    tracers, exporter = provider()
+    otel.instrument(tracer_provider=tracers)
+    try:
+        with call_scope("migrate") as call:
+            call.about("host:5432/shop", "public")
+            for event in events:
+                notify(None, event)
+    finally:
+        otel.uninstrument()
+    return {span.name: (span.attributes or {}).get("kimbledb.outcome") for span in exporter.get_finished_spans()}
+
+
+def test_a_migration_of_another_run_has_an_end(folder: Folder) -> None:
+    """A migration that another run applied while this one waited is superseded: its span ends when the next one begins."""
+    folder.table(1, "people")
+    folder.table(2, "things")
+    first, second = folder.catalog
+
+    outcomes = outcomes_of(
+        Applying(first, 1, 2),
+        Waiting(("another run",), 0.1),
+        Applying(second, 1, 1),
+        Applied(second, 0.1, 1),
+        Done(0.3),
+    )
+
+    assert outcomes == {
+        "apply people.sql": "superseded",
+        "kimbledb.waiting": None,
+        "apply things.sql": "ok",
+        "kimbledb.migrate": "ok",
+    }
+
+
+def test_a_migration_ends_with_its_call(folder: Folder) -> None:
+    """A migration that is under way when its call stops, as at the deadline, has the call's outcome."""
+    folder.table(1, "people")
+    [migration] = folder.catalog
+
+    outcomes = outcomes_of(Applying(migration, 1, 1), Waiting((), 0.1), Stopped(TimeoutError()))
+
+    assert outcomes == {"apply people.sql": "failed", "kimbledb.waiting": None, "kimbledb.migrate": "failed"}
 
 
 def test_the_instrumentor_is_found() -> None:
