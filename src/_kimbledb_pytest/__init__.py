@@ -46,7 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--kimbledb-data-dir",
         metavar="DIR",
-        help="folder that keeps the embedded server's data, so that the next run finds the template again",
+        help="folder that keeps a copy of the embedded server's databases: the next run finds the template again",
     )
     parser.addini("kimbledb_engine_driver", "driver of kimbledb_engine and kimbledb_session", default="asyncpg")
 

@@ -23,7 +23,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from kimbledb._embedded import embedded, programs, server, unpacking
+from kimbledb._embedded import archive, embedded, embedded_for_tests, home, programs, server, unpacking
 from kimbledb._embedded.cache import cache_folder
 from kimbledb._embedded.marks import MARK, mark_kept, mark_temporary
 from kimbledb.errors import EmbeddedServerError
@@ -715,3 +715,83 @@ class TestPrograms:
 
         with pytest.raises(EmbeddedServerError, match=r"libgssapi_krb5\.so\.2(.|\n)*install the library"):
             unpacking.major_version(tmp_path)
+
+
+class TestForTests:
+    """A server for a run of tests, of which a copy is kept."""
+
+    async def test_several_begin_with_the_copy(self, temporary: Path, tmp_path: Path) -> None:
+        """The next servers, two at once, have the databases that the one before has left, on temporary data."""
+        kept = tmp_path / "kept"
+        async with embedded_for_tests(kept) as dsn:
+            await fetchval(dsn, "CREATE DATABASE template")
+        assert [each.name for each in kept.iterdir()] == [archive.NAME]
+        assert (kept / archive.NAME).stat().st_mode & 0o777 == 0o600
+
+        async with embedded_for_tests(kept) as one, embedded_for_tests(kept) as other:
+            for each in (one, other):
+                assert await fetchval(each, "SELECT count(*) FROM pg_database WHERE datname = 'template'") == 1
+                assert await fetchval(each, "SHOW fsync") == "off"
+            assert len(list(temporary.iterdir())) == 2
+            await fetchval(one, "CREATE DATABASE another")
+
+        assert list(temporary.iterdir()) == []
+        async with embedded_for_tests(kept) as dsn:
+            assert await fetchval(dsn, "SELECT count(*) FROM pg_database WHERE datname = 'another'") == 1
+
+    async def test_a_spoiled_copy(self, temporary: Path, tmp_path: Path) -> None:
+        """A copy that ends in the middle, and one of another version, are made anew."""
+        kept = tmp_path / "kept"
+
+        def cut(text: bytes) -> bytes:
+            return text[: len(text) // 2]
+
+        def age(text: bytes) -> bytes:
+            return text.replace(b"pg0-", b"pg9-", 1)
+
+        for spoil in (cut, age):
+            async with embedded_for_tests(kept) as dsn:
+                await fetchval(dsn, "CREATE DATABASE template")
+            file = kept / archive.NAME
+            file.write_bytes(spoil(file.read_bytes()))
+            (kept / f"{archive.NAME}.new").write_bytes(b"left by a run that was killed")
+
+            async with embedded_for_tests(kept) as dsn:
+                assert await fetchval(dsn, "SELECT count(*) FROM pg_database WHERE datname = 'template'") == 0
+
+        assert [each.name for each in kept.iterdir()] == [archive.NAME]
+        assert list(temporary.iterdir()) == []
+
+    @pytest.mark.parametrize("content", [b"", b"mine", b"mine" * 1000])
+    async def test_a_file_of_somebody_elses(self, tmp_path: Path, content: bytes) -> None:
+        """A file with the name of the copy that kimbledb did not make stays."""
+        (tmp_path / archive.NAME).write_bytes(content)
+
+        with pytest.raises(EmbeddedServerError, match="kimbledb did not make it"):
+            async with embedded_for_tests(tmp_path):
+                pass
+        assert (tmp_path / archive.NAME).read_bytes() == content
+
+    def test_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Data lie in memory where enough is free, unless a variable says where temporary files go."""
+        for name in ("TMPDIR", "TEMP", "TMP"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setattr(home, "_ENOUGH", 0)
+        mounted = " /dev/shm tmpfs " in Path("/proc/mounts").read_text()
+        assert home.memory() == (home._MEMORY if mounted else None)
+
+        monkeypatch.setattr(home, "_ENOUGH", 2**60)
+        assert home.memory() is None
+        monkeypatch.setattr(home, "_ENOUGH", 0)
+        monkeypatch.setenv("TMPDIR", tempfile.gettempdir())
+        assert home.memory() is None
+
+    async def test_a_place(self, temporary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The folder of temporary data is made in that place, and removed."""
+        place = tmp_path / "memory"
+        place.mkdir()
+        monkeypatch.setattr(home, "memory", lambda: place)
+        async with embedded_for_tests():
+            assert len(list(place.iterdir())) == 1
+
+        assert list(place.iterdir()) == list(temporary.iterdir()) == []

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from _kimbledb_pytest.broker import Broker, ask
 from tests.support.folders import Folder
 from tests.support.plugin_projects import project_of
 from tests.support.transcripts import blocks_of
@@ -73,6 +74,31 @@ def test_a_server_that_pytest_postgresql_names(project: pytest.Pytester, server:
         *(f"--postgresql-user={place.username}", f"--postgresql-password={place.password}"),
     )
     run.assert_outcomes(passed=2)
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="needs another user, and Linux")
+def test_another_user_gets_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process that workers ask for the server's DSN, in which a password is, answers its own user alone."""
+    monkeypatch.setattr(Broker, "_find_answer", lambda _: {"dsn": "postgresql://"})
+    broker = Broker(None)
+    program = (
+        "import socket, sys\nwith socket.socket(socket.AF_UNIX) as asking:\n"
+        "    asking.connect(chr(0) + sys.argv[1][1:])\n    print(asking.recv(100))"
+    )
+    try:
+        assert ask(broker.address) == "postgresql://"
+        run = subprocess.run(
+            [_program_for_another_user(), "-c", program, broker.address],
+            user="nobody",
+            cwd="/",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        broker.stop()
+
+    assert (run.stdout, run.stderr) == ("b''\n", "")
 
 
 #: Docker is not needed: a stand-in for the container, whose address is that of the tests' server.
