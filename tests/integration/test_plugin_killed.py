@@ -59,12 +59,12 @@ class Run:
         found = []
         for process in Path("/proc").glob("[0-9]*"):
             try:
-                words = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
-                words += os.fsencode((process / "cwd").readlink())
+                command = (process / "cmdline").read_bytes()
+                words = command + (process / "environ").read_bytes() + os.fsencode((process / "cwd").readlink())
             except OSError:
                 continue  # it has ended, or is somebody else's
             if bytes(self.temporary) in words:
-                found.append((process / "cmdline").read_text(errors="replace").replace("\0", " "))
+                found.append(command.replace(b"\0", b" ").decode(errors="replace"))
         return found
 
     def leftovers(self) -> list[str]:
