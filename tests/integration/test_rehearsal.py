@@ -373,6 +373,55 @@ async def test_what_cannot_be_foreseen_is_told(database: str, server: str, folde
     assert "whether each value of a.t becomes date" in str(report)
 
 
+async def test_a_sample_of_rows(database: str, server: str, folder: Folder, connection: asyncpg.Connection) -> None:
+    """A sample brings rows with all that they refer to, sequences behind them, and triggers of rows; none of it is shown."""
+    folder.add(
+        1,
+        "a",
+        "CREATE TABLE parts (a integer, b text, PRIMARY KEY (a, b), up_a integer, up_b text, FOREIGN KEY (up_a, up_b) REFERENCES parts);\n"
+        "CREATE TABLE things (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, a integer, b text, double integer GENERATED ALWAYS AS (a * 2) STORED,"
+        " word text, FOREIGN KEY (a, b) REFERENCES parts);\n"
+        "CREATE TABLE seen (n integer);\n"
+        "CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE seen SET n = 1; RETURN NEW; END $$;\n"
+        "CREATE TRIGGER t BEFORE UPDATE ON things FOR EACH ROW EXECUTE FUNCTION see();\n"
+        "CREATE TABLE tree (id integer NOT NULL) PARTITION BY RANGE (id);\n"
+        "CREATE TABLE tree_1 PARTITION OF tree DEFAULT;",
+    )
+    await kimbledb.migrate(database, catalog=folder.catalog)
+    await connection.execute(
+        """
+        INSERT INTO parts SELECT i, 'b', nullif(i, 1) - 1, CASE WHEN i > 1 THEN 'b' END FROM generate_series(1, 50) AS i;
+        INSERT INTO things (a, b, word) SELECT 51 - i, 'b', 'secret' || i FROM generate_series(1, 20) AS i;
+        INSERT INTO tree SELECT generate_series(1, 9);
+        """
+    )
+    folder.add(
+        2,
+        "b",
+        "DO $$ BEGIN ASSERT (SELECT count(*) FROM things) = 3; END $$;\n"
+        # 51 - 3, and all that these refer to, one by one.
+        "DO $$ BEGIN ASSERT (SELECT count(*) FROM parts) = 50; END $$;\n"
+        "DO $$ BEGIN ASSERT (SELECT count(*) FROM tree) = 3 AND (SELECT max(double) FROM things) = 100; END $$;\n"
+        "INSERT INTO things (a, b) VALUES (1, 'b');\n"
+        "UPDATE things SET a = a;\n"
+        "INSERT INTO things (a, b) VALUES (99, 'no');\n"
+        "UPDATE things SET a = word::integer;\n"
+        "INSERT INTO parts VALUES (1, 'b');",
+    )
+
+    report = await kimbledb.rehearse(database, catalog=folder.catalog, server=server, sample=3)
+
+    assert [each.unknown is None for each in report.statements] == [True] * 5 + [False, True, True]
+    assert [each.will_fail is None for each in report.statements] == [True] * 6 + [False, False]
+    assert report.statements[4].locks == {"seen": "ROW EXCLUSIVE"}
+    assert "22P02" in str(report.statements[6].will_fail)
+    assert "23505" in str(report.statements[7].will_fail)
+    assert report.sampled == 56
+    assert "secret" not in f"{report}{report.as_dict()}{report._repr_html_()}"
+    with pytest.raises(kimbledb.ConfigurationError, match="sample is 0"):
+        await kimbledb.rehearse(database, catalog=folder.catalog, sample=0)
+
+
 async def test_a_clone_that_cannot_be_made(database: str, server: str) -> None:
     """An extension that the clone's server lacks is named with the cure, where something needs it; event triggers are told."""
     async with fresh_database(server) as empty, target_of(empty).session(kimbledb.Options()) as session:

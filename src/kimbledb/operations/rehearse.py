@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from kimbledb.catalog.catalog import Catalog
+from kimbledb.errors import ConfigurationError
 from kimbledb.execution.command import ExitCode
 from kimbledb.execution.rehearsing import rehearsing
 from kimbledb.model.rehearsal import Rehearsal
@@ -31,13 +32,14 @@ async def rehearse(
     phase: int | None = None,
     prefer: Iterable[str] = (),
     set_aside: Iterable[str] = (),
+    sample: int | None = None,
     server: str | None = None,
     options: Options | None = None,
 ) -> Rehearsal:
     """Run the pending plan of a database on a clone of its schema, and report what each statement does.
 
-    The target is only read, and no row of a table leaves it: the clone holds the schema, the roles' names, the history
-    and statistics without values. The clone is a database of a private embedded server, and both are gone at the end.
+    The target is only read. Without ``sample`` no row of a table leaves it: the clone holds the schema, the roles' names,
+    the history and statistics without values. The clone is a database of a private embedded server, and both are gone at the end.
 
     Args:
         target: As for ``plan()``, past any pooler: pg_dump reads the schema.
@@ -47,6 +49,8 @@ async def rehearse(
         phase: A phase's number: rehearse its migrations and all they need, no more. None for all.
         prefer: Names of alternatives to take instead of the default.
         set_aside: Names of tables that are set aside, as ``migrate()`` does it.
+        sample: How many rows of each table the clone gets, with all rows that these refer to; None for none. Then triggers
+            of rows fire, and an UPDATE that fails on a row is found.
         server: The DSN of a server on which the clone is made and dropped, such as one of the target's version, or with
             extensions that the embedded one lacks. None for an embedded server.
         options: Deadline, timeouts and the like, in seconds; None for the defaults.
@@ -65,7 +69,10 @@ async def rehearse(
     with call_scope("rehearse") as call:
         executor = _Rehearsing(target, catalog=catalog, schema=schema, options=options)
         call.about(executor.target.label, executor.schema)
-        return call.done(await executor.rehearse(to=to, phase=phase, prefer=prefer, set_aside=set_aside, server=server))
+        found = await executor.rehearse(
+            to=to, phase=phase, prefer=prefer, set_aside=set_aside, sample=sample, server=server
+        )
+        return call.done(found)
 
 
 class _Rehearsing(Executor):
@@ -76,13 +83,20 @@ class _Rehearsing(Executor):
         phase: int | None,
         prefer: Iterable[str],
         set_aside: Iterable[str],
+        sample: int | None,
         server: str | None,
     ) -> Rehearsal:
-        return await rehearsing.rehearse(self, self._goal(to, phase, prefer, set_aside), server)
+        if sample is not None and sample < 1:
+            raise ConfigurationError(f"sample is {sample}, and must be a number of rows above 0")
+        goal = self._goal(to, phase, prefer, set_aside)
+        return await rehearsing.rehearse(self, goal, server=server, sample=sample)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of the command."""
+    parser.add_argument(
+        "--sample", type=int, metavar="N", help="copy N rows of each table, and all that these refer to, into the clone"
+    )
     parser.add_argument(
         "--server", metavar="DSN", help="make the clone on this server, instead of a private embedded one"
     )
@@ -109,6 +123,7 @@ async def command(invocation: Invocation) -> int:
             target,
             catalog=invocation.catalog,
             schema=invocation.schema,
+            sample=given.sample,
             server=given.server,
             options=invocation.options,
             **limits,

@@ -6,8 +6,11 @@ The target is only read. The clone is a database of a throwaway server, or of on
 ``source``          asks the target what a clone needs
 ``clone``           makes the clone, and drops it at the end
 ``contents``        gives the clone the history of the target, and the statistics of its tables
+``sample``          gives it a sample of rows, where the caller allows it
 ``pieces``          what a plan would run, statement by statement. Pure.
 ``sights``          what a session has locked, written anew and scanned
 ``scripts``         runs the statements on the clone, and looks after each
+``failing``         asks the target whether its rows break what statements add
+``rehearsing``      a rehearsal from its begin to its end
 ==================  ========================================================================
 """

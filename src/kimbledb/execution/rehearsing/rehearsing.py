@@ -11,8 +11,10 @@ from kimbledb.execution import bootstrap
 from kimbledb.execution.load_plan import load_plan
 from kimbledb.execution.messages import Messages
 from kimbledb.execution.rehearsing import clone, contents, dump, failing, source
+from kimbledb.execution.rehearsing import sample as sample_rows
 from kimbledb.execution.rehearsing.clone import Clone
 from kimbledb.execution.rehearsing.contents import Contents
+from kimbledb.execution.rehearsing.sample import Sample
 from kimbledb.execution.rehearsing.scripts import Rehearser
 from kimbledb.execution.rehearsing.source import Source
 from kimbledb.execution.run import Request
@@ -23,6 +25,7 @@ from kimbledb.model.migration import schemas_reached
 from kimbledb.model.plan import Plan, StepState
 from kimbledb.model.rehearsal import Rehearsal, RehearsedTable
 from kimbledb.model.state import DatabaseState
+from kimbledb.model.text import few
 from kimbledb.planning.planner import Goal
 from kimbledb.server.driver import ServerError, first_line
 from kimbledb.server.runner import Runner
@@ -40,23 +43,25 @@ class _Original:
     plan: Plan
     source: Source
     contents: Contents
+    sample: Sample
     schema: str
 
 
-async def rehearse(request: Request, goal: Goal, server: str | None) -> Rehearsal:
+async def rehearse(request: Request, goal: Goal, *, server: str | None = None, sample: int | None = None) -> Rehearsal:
     """Rehearse a plan.
 
     Args:
         request: The target, the catalog, and the limits.
         goal: Which migrations are wanted.
         server: The DSN of a server for the clone; None for an embedded one.
+        sample: How many rows of each table the clone gets; None for none.
 
     Raises:
         KimbleDBError: As ``kimbledb.rehearse()`` raises it.
     """
     clock = stopwatch()
     runner = Runner(request.target, request.options)
-    original = await runner.run(lambda session: _read(runner, session, request, goal))
+    original = await runner.run(lambda session: _read(runner, session, request, goal, sample))
     plan = original.plan
     if not plan.pending:
         version = original.state.server_version
@@ -82,28 +87,33 @@ async def rehearse(request: Request, goal: Goal, server: str | None) -> Rehearsa
         migrations=len(plan.pending),
         server=made.server,
         target_server=original.state.server_version,
+        sampled=original.sample.count,
         notes=tuple(_notes(original, made, rehearser)),
         seconds=clock(),
     )
 
 
-async def _read(runner: Runner, session: Session, request: Request, goal: Goal) -> _Original:
+async def _read(runner: Runner, session: Session, request: Request, goal: Goal, number: int | None) -> _Original:
     """Read the plan, and what a clone needs, from the target."""
     loaded = await load_plan(runner, session, goal)
     reached = schemas_reached(request.catalog)
     runner.doing = "reading the schema"
     found = await source.look(session, loaded.plan, goal.schema, reached)
     kept = await contents.read(session, loaded.state, goal.schema, found.needed)
-    text = ""
+    text, rows = "", Sample()
     if loaded.plan.pending:
+        if number is not None:
+            runner.doing = "reading a sample of rows"
+            rows = await sample_rows.read(session, found.needed, number)
         text = await dump.schema_of(session, loaded.state, request.target, request.options, found.left_out)
-    return _Original(loaded.state, loaded.plan, found, kept, text)
+    return _Original(loaded.state, loaded.plan, found, kept, rows, text)
 
 
 async def _rehearse(session: Session, request: Request, goal: Goal, original: _Original, made: Clone) -> Rehearser:
     """Run the plan on the clone."""
     if made.as_role:
         await session.send(made.as_role)
+    await sample_rows.give(session, original.sample)
     await contents.give(session, original.contents, goal.schema)
     state = await history.look(session, goal.schema)
     migrations = [step.migration for step in original.plan.pending]
@@ -117,6 +127,7 @@ async def _rehearse(session: Session, request: Request, goal: Goal, original: _O
         Messages(session, site),
         hosted=original.state.hosted,
         schema=goal.schema,
+        sampled=original.sample.count > 0,
         filled=frozenset(
             name
             for (home, name), each in original.source.tables.items()
@@ -138,6 +149,10 @@ def _tables(rehearser: Rehearser, found: Source) -> dict[str, RehearsedTable]:
 
 def _notes(original: _Original, made: Clone, rehearser: Rehearser) -> Sequence[str]:
     notes = list(made.notes)
+    if original.sample.count:
+        notes.append(f"the clone held {original.sample.count} rows of the target")
+    if original.sample.unread:
+        notes.append(f"no rows, since the role may not read them: {few(original.sample.unread)}")
     conflicts = [step for step in original.plan.pending if step.state is StepState.CONFLICTING]
     notes += [f"a run refuses the plan: {step}" for step in conflicts]
     rehearsed = {each.migration for each in rehearser.found}

@@ -39,6 +39,7 @@ _SAVEPOINT = "kimbledb_sight"
 _WANTS_NO_TRANSACTION = frozenset({"25001", "2D000"})
 #: The classes of SQLSTATEs of statements that want rows: cardinality, values, constraints, an exception of a block.
 _OF_ROWS = frozenset({"21", "22", "23", "P0"})
+_FOREIGN_KEY = "23503"
 #: By these the server would choose to read a small table from end to end where it need not. A statement that scans all the
 #: same must do so on a large one, too.
 _MUST = "".join(f"SET LOCAL enable_{way} = off;\n" for way in ("seqscan", "indexonlyscan", "mergejoin"))
@@ -84,6 +85,8 @@ class Rehearser:
     origin: Sight = field(init=False, factory=Sight)
     #: What is asked of the rows of the target, by the number of the statement in ``found``.
     asked: dict[int, Mapping[str, Asked]] = field(factory=dict)
+    #: Whether the clone holds rows of the target.
+    sampled: bool = False
     #: Whether the plan stops at a statement that fails.
     stopped: bool = False
     #: The schema and name in the target of each table that the statements touch, by the name under which they do.
@@ -147,7 +150,7 @@ class Rehearser:
 
     async def _together(self, step: Step, stage: Stage) -> None:
         self._transactions += 1
-        wanting: dict[int, str] = {}
+        wanting: dict[int, ServerError] = {}
         rows = self._rows
         while True:
             ran: list[Ran] = []
@@ -158,7 +161,7 @@ class Rehearser:
             except _Fails as failure:
                 number = _blamed(failure.number, stage.pieces, wanting)
                 if number not in wanting and _wants_rows(failure.error):
-                    wanting[number] = _described(failure.error)
+                    wanting[number] = failure.error
                     continue
                 ran = ran[:number]
                 ran.append(Ran(stage.pieces[number], error=_described(failure.error)))
@@ -166,7 +169,7 @@ class Rehearser:
             self._note(step, ran, self._transactions)
             return
 
-    async def _one_try(self, stage: Stage, wanting: dict[int, str]) -> AsyncIterator[Ran]:
+    async def _one_try(self, stage: Stage, wanting: Mapping[int, ServerError]) -> AsyncIterator[Ran]:
         """Run the statements of a stage in a transaction, without those that want rows."""
         work = self._work(stage)
         begin = await self._begin(stage, work)
@@ -174,7 +177,7 @@ class Rehearser:
         file = stage.pieces[0].file if stage.pieces else ""
         for number, piece in enumerate(stage.pieces):
             if number in wanting:
-                yield Ran(piece, wants_rows=wanting[number])
+                yield self._left_out(piece, wanting[number])
                 continue
             between = "" if piece.file == file or piece.line is None else self.messages.between(work, closing=False)
             file = piece.file
@@ -246,9 +249,15 @@ class Rehearser:
 
     def _failed(self, piece: Piece, error: ServerError) -> Ran:
         if _wants_rows(error):
-            return Ran(piece, wants_rows=_described(error))
+            return self._left_out(piece, error)
         self.stopped = True
         return Ran(piece, error=_described(error))
+
+    def _left_out(self, piece: Piece, error: ServerError) -> Ran:
+        """Return a statement that failed on the rows of the clone, or for want of rows, and was left out."""
+        if self.sampled and _is_of_sample(error):
+            return Ran(piece, error=f"it fails on rows of the target: {_described(error)}")
+        return Ran(piece, wants_rows=_described(error))
 
     # What is seen.
 
@@ -331,7 +340,7 @@ class Rehearser:
         return Work(migration=stage.migration, part="apply", hosted=self.hosted, last=False, run="")
 
 
-def _blamed(number: int, pieces: Sequence[Piece], wanting: Mapping[int, str]) -> int:
+def _blamed(number: int, pieces: Sequence[Piece], wanting: Mapping[int, ServerError]) -> int:
     """Return the statement to which an error belongs: at the end of a transaction to the last one that may change rows."""
     if number < len(pieces):
         return number
@@ -341,12 +350,17 @@ def _blamed(number: int, pieces: Sequence[Piece], wanting: Mapping[int, str]) ->
 
 def _unknown(ran: Ran) -> Iterator[str]:
     if ran.wants_rows is not None:
-        yield f"on the clone, which lacks the rows, it fails: {ran.wants_rows}"
+        yield f"on the clone, which lacks rows, it fails: {ran.wants_rows}"
     yield from ran.unknown
 
 
 def _wants_rows(error: ServerError) -> bool:
     return own_code(error) is None and error.sqlstate[:2] in _OF_ROWS
+
+
+def _is_of_sample(error: ServerError) -> bool:
+    """Return whether a statement fails on a sample as on all rows. A key may refer to a row that is not in the sample."""
+    return error.sqlstate[:2] in ("21", "22", "23") and error.sqlstate != _FOREIGN_KEY
 
 
 def _described(error: ServerError) -> str:
