@@ -11,7 +11,6 @@ from kimbledb.cli.progress_text import doing, obstacle
 from kimbledb.events import Event
 from kimbledb.model.layout import laid_out
 from kimbledb.model.outputs import text as text_output
-from kimbledb.model.plan import Plan
 from kimbledb.model.presentation import Report
 from kimbledb.model.tables import Table, in_order
 from kimbledb.model.text import one_line, printable
@@ -42,7 +41,7 @@ class Display:
         self._is_open = False
         #: What the call waits for, or None where it is at work.
         self._awaited: tuple[str, ...] | None = None
-        #: What the last plan that was shown ended with.
+        #: That of the report that was shown last.
         self._summary: str | None = None
 
     @property
@@ -63,8 +62,7 @@ class Display:
 
     def show(self, report: Report, *, detail: bool = False) -> None:
         """Show a report, with what ``Table.detail`` marks where ``detail`` is true."""
-        if isinstance(report, Plan):
-            self._summary = report.summary
+        self._summary = report.summary
         if self._console is None:
             self.line(text_output.write(report.as_tables(), detail=detail, width=self._width))
             return
@@ -96,7 +94,7 @@ class Display:
             self.close()
             self._is_open = True
             print(text, end="", file=self.stream, flush=True)
-        elif text != self._summary:  # it stands under the plan that was shown before
+        elif text != self._summary:  # it stands at the head of the plan that was shown before
             self.line(text)
 
     def _repeats(self, event: Event) -> bool:

@@ -19,7 +19,7 @@ from kimbledb.model.plan import Plan, Step, StepState
 from kimbledb.model.presentation import Json, Report, error_as_dict, plain
 from kimbledb.model.reports import MigrationReport, VerificationReport, steps_table
 from kimbledb.model.tables import Cell, Table, lines_of, listed, rows_of
-from kimbledb.model.text import counted, few, one_line, printable
+from kimbledb.model.text import counted, few, moment, one_line, printable
 
 #: The type of the report for one schema.
 Each = TypeVar("Each", bound=MigrationReport | VerificationReport | Plan)
@@ -310,9 +310,12 @@ class Status(Report):
 
     def events_as_tables(self) -> tuple[Table, ...]:
         """Return the latest events as a table, or no table if there are none."""
-        keys = ("logged_at", "event", "migration_name", "error_message")
-        events = tuple(tuple(str(entry.get(key) or "") for key in keys) for entry in self.log)
-        return (Table("latest events", events, ("when", "event", "migration", "error")),) if events else ()
+        keys = ("event", "migration_name", "error_message")
+        events = tuple(
+            (moment(str(entry.get("logged_at") or "")), *(str(entry.get(key) or "") for key in keys))
+            for entry in self.log
+        )
+        return (Table("latest events", events, ("when (UTC)", "event", "migration", "error")),) if events else ()
 
     def as_dict(self) -> dict[str, Json]:
         """Return the status as values.

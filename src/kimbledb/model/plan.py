@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from kimbledb.model.hazard import Hazard
 from kimbledb.model.migration import Migration, folder_of
 from kimbledb.model.presentation import Json, Report, plain
 from kimbledb.model.tables import Table
-from kimbledb.model.text import counted, one_line
+from kimbledb.model.text import counted, few, one_line
 
 if TYPE_CHECKING:  # pictures take 9 ms: the methods that draw one import them
     from kimbledb.model.pictures import Graph
@@ -294,7 +295,11 @@ class Plan(Report):
         """Return all that is not applied yet as a table in GitHub's Markdown, for a comment on a pull request."""
         from kimbledb.model.outputs import markdown  # only where it is asked for
 
-        return markdown.write((self._table([step for step in self.steps if step.state is not StepState.APPLIED]),))
+        return markdown.write((self.due_as_table(),))
+
+    def due_as_table(self) -> Table:
+        """Return all that is not applied yet as a table."""
+        return self._table([step for step in self.steps if step.state is not StepState.APPLIED])
 
     def as_tables(self) -> tuple[Table, ...]:
         """Return the steps, each with its state, the reason and the remarks on it."""
@@ -307,14 +312,24 @@ class Plan(Report):
                 str(step.migration.phase or ""),
                 step.name,
                 str(step.state),
-                (step.reason, *(each for each in step.notes if each not in step.reason), *self._notes_of(step)),
+                tuple(filter(None, (_why(step), *self._notes_of(step)))),
                 step.migration.title,
             )
             for step in steps
         )
         headers = ("#", "phase", "migration", "state", "why", "title")
-        notes = (*self.notes, *self._doubts, *self._remarks)
-        return Table(self.summary, rows, headers, notes, below=True, page_only=("title",))
+        notes = (*self._glance, *self.notes, *self._doubts, *self._remarks)
+        return Table(self.summary, rows, headers, notes, is_long=True, page_only=("title",))
+
+    @property
+    def _glance(self) -> Iterator[str]:
+        """What is out of the ordinary: the steps that need a decision or a closer look, and the number of hazards of each kind."""
+        for state in (StepState.CHANGED, StepState.RENAMED, StepState.CONFLICTING, StepState.PARTIAL):
+            if names := [one_line(step.name) for step in self.steps if step.state is state and step.selected]:
+                yield f"{state}: {few(names)}"
+        hazards = Counter(hazard.name for step in self.pending for hazard in step.hazards)
+        if hazards:
+            yield f"hazards: {', '.join(f'{count} {kind}' for kind, count in hazards.most_common())}"
 
     @property
     def _remarks(self) -> Iterator[str]:
@@ -332,6 +347,7 @@ class Plan(Report):
             yield f"rollbacks derived from declarations: {len(derived)} of {len(self.pending)}"
 
     def _notes_of(self, step: Step) -> Iterator[str]:
+        yield from (each for each in step.notes if each not in step.reason)
         # Where no migration has declarations, the line below the table says so once.
         if step in self.undeclared and len(self.undeclared) < len(self._of_catalog):
             yield "without declarations"
@@ -373,6 +389,13 @@ class Plan(Report):
         known = {step.name for step in self.steps}
         edges = tuple((need, step.name) for step in self.steps for need in step.needs if need in known)
         return Graph(nodes, edges)
+
+
+def _why(step: Step) -> str:
+    """Return the reason of a step's state, without what the state says."""
+    if step.reason == "not applied yet":
+        return ""
+    return step.reason.removeprefix("applied ") if step.state is StepState.APPLIED else step.reason
 
 
 def _step_as_dict(step: Step) -> dict[str, Json]:

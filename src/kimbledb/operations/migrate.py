@@ -10,13 +10,17 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from attrs import frozen
+
 from kimbledb.errors import AlternativesError, ConfigurationError
 from kimbledb.execution.run import Request, Run
 from kimbledb.inspection import history
 from kimbledb.model.evidence import Evidence
 from kimbledb.model.names import near
 from kimbledb.model.plan import Plan
+from kimbledb.model.presentation import Json, Report
 from kimbledb.model.reports import MigrationReport, VerificationReport
+from kimbledb.model.tables import Table
 from kimbledb.planning.planner import Goal, Planner
 from kimbledb.server.in_process_lock import InProcessLock
 from kimbledb.server.notifications import call_scope, has_listener, notify
@@ -283,6 +287,23 @@ async def migrate(
         )
 
 
+@frozen(eq=False)
+class _Due(Report):
+    """The part of a plan that a run is about. `kimbledb plan` shows all of it."""
+
+    plan: Plan
+
+    @property
+    def summary(self) -> str:
+        return self.plan.summary
+
+    def as_tables(self) -> tuple[Table, ...]:
+        return (self.plan.due_as_table(),)
+
+    def as_dict(self) -> dict[str, Json]:
+        return self.plan.as_dict()
+
+
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument(
@@ -319,7 +340,7 @@ async def command(invocation: Invocation) -> int:
             invocation.show(plan)
             return ExitCode.REFUSED if plan.refused else ExitCode.DONE
         if invocation.watcher is not None:
-            invocation.show(await Executor(target, **common).plan(**limits))
+            invocation.show(_Due(await Executor(target, **common).plan(**limits)))
         report = await migrate(
             target,
             **common,
@@ -337,8 +358,6 @@ async def command(invocation: Invocation) -> int:
                 invocation.line(f"  went: {loss}")
             for table in report.set_aside:
                 invocation.line(f"  set aside: {table}")
-            if report.applied:
-                invocation.show(await Executor(target, **common).plan(**limits))
             if verification is not None:
                 invocation.show(verification, detail=True)
         elif verification is not None and not verification.ok and not given.json:

@@ -18,7 +18,7 @@ from kimbledb.model.evidence import AppliedMigration, Evidence, Finding, ObjectS
 from kimbledb.model.migration import Migration
 from kimbledb.model.names import folded, near
 from kimbledb.model.plan import TO_APPLY, Plan, Step, StepState
-from kimbledb.model.text import few
+from kimbledb.model.text import few, moment
 
 
 class Planner:
@@ -508,7 +508,7 @@ def _all_there(finding: Finding) -> str:
 
 
 def _when(row: AppliedMigration) -> str:
-    return f" {row.applied_at[:19].replace('T', ' ')}" if row.applied_at else ""
+    return f" {moment(row.applied_at)}" if row.applied_at else ""
 
 
 def _unknown_step(row: AppliedMigration) -> Step:

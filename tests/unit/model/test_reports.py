@@ -327,12 +327,61 @@ def test_what_has_no_room_beside_stands_below() -> None:
         "      some words that",
         "        are too long",
     ]
-    assert text_output.write([table], width=18).splitlines()[:4] == [
+    assert text_output.write([table], width=18).splitlines()[:6] == [
         "two",
         "   #  name",
         "   9  a",
         "      state:",
+        "        pending",
+        "      why: short",
     ]
+
+
+@pytest.mark.parametrize("width", [20, 26, 30])
+def test_one_long_name_takes_the_room_of_no_other_row(width: int) -> None:
+    """A row whose name is longer than the others continues below: the others stay one line each."""
+    names = ["ab", "cd", "ef", "a-very-long-name"]
+    table = Table(
+        "four", tuple((str(place), name, "pending") for place, name in enumerate(names)), ("#", "name", "state")
+    )
+
+    rows = text_output.write([table], width=width).splitlines()[2:]
+
+    assert max(len(row) for row in rows) <= width
+    assert len(rows) == {20: 9, 26: 5, 30: 4}[width]
+    assert width == 20 or rows[0].split() == ["0", "ab", "pending"]
+
+
+def test_a_long_name_is_broken_behind_a_sign() -> None:
+    """A name that has no room on a line is broken where it has a sign, and not in a word."""
+    table = Table("one", (("first_table-and-second_table.sql",),))
+
+    assert text_output.write([table], width=20).splitlines()[1:] == ["  first_table-and-", "    second_table.sql"]
+
+
+def test_a_long_table_has_its_verdict_at_both_ends() -> None:
+    """A table of more rows than a screen has its caption again below; its remarks stand above."""
+    steps = tuple(
+        kimbledb.Step(migration(f"{number}.sql", number), kimbledb.StepState.PENDING, "") for number in range(30)
+    )
+    lines = str(kimbledb.Plan(steps, notes=("look here",))).splitlines()
+
+    assert lines[0] == lines[-1] == "30 to apply; 30 pending"
+    assert lines[1] == "note: look here"
+    assert str(kimbledb.Plan(steps[:3])).count("3 to apply") == 1
+
+
+def test_a_plan_leads_with_what_is_out_of_the_ordinary() -> None:
+    """Steps that need a decision and hazards are named above the rows; a state's own words are not repeated as the reason."""
+    steps = (
+        kimbledb.Step(A, kimbledb.StepState.CONFLICTING, "column x is text"),
+        kimbledb.Step(B, kimbledb.StepState.PENDING, "not applied yet", hazards=(HAZARD,)),
+        kimbledb.Step(C, kimbledb.StepState.APPLIED, "applied 2026-05-01 09:30:00"),
+    )
+    lines = str(kimbledb.Plan(steps)).splitlines()
+
+    assert lines[1:3] == ["note: conflicting: a.sql", "note: hazards: 1 index_build"]
+    assert not [line for line in lines if "not applied yet" in line or "applied 2026" in line]
 
 
 @pytest.mark.parametrize("width", [100, 80, 60, 40])
