@@ -237,7 +237,7 @@ class ConflictingObjectsError(PlanningError):
         super().__init__(
             f"existing objects or rows are not as these migrations declare; {standing}:\n{lines}",
             hint="correct the rows that the queries list, convert these objects, or set aside the tables that `kimbledb plan`"
-            " names for it (set_aside, --set-aside), then run again",
+            " names for it (set_aside), then run again",
         )
         self.conflicts = tuple(conflicts)
         self.applied = tuple(applied)
@@ -263,7 +263,7 @@ class HazardError(PlanningError):
         lines = _listed(f"{name}: {hazard}" for name, hazard in hazards)
         super().__init__(
             f"refused by Options.refuse_hazards; {standing}:\n{lines}",
-            hint="to allow a hazard, remove its name from refuse_hazards (--refuse-hazard)",
+            hint="to allow a hazard, remove its name from refuse_hazards",
         )
         self.hazards = tuple(hazards)
         self.applied = tuple(applied)
@@ -425,7 +425,7 @@ class DependentsError(RollbackRefusedError):
     def __init__(self, name: str, dependents: Sequence[str]) -> None:
         super().__init__(
             f"{name} is needed by {', '.join(dependents)}",
-            hint="roll these back first, or pass cascade=True (--cascade) to roll them back, too, newest first",
+            hint="roll these back first, or pass cascade=True to roll them back, too, newest first",
         )
         self.name = name
         self.dependents = tuple(dependents)
@@ -449,7 +449,7 @@ class DataLossError(RollbackRefusedError):
         applied: Sequence[AppliedStep] = (),
         failed: Migration | None = None,
         standing: str = "nothing was touched",
-        hint: str = "to accept the loss, pass allow_data_loss=True (--allow-data-loss); make a backup first",
+        hint: str = "to accept the loss, pass allow_data_loss=True; make a backup first",
     ) -> None:
         lines = _listed(losses)
         if objects:
@@ -486,7 +486,7 @@ class ConfirmationError(ResetRefusedError):
     def __init__(self, given: str, expected: str) -> None:
         super().__init__(
             f'the reset is confirmed for "{given}", but the database is "{expected}"; nothing was touched',
-            hint=f'to reset this database, pass confirm="{expected}" (--confirm {expected})',
+            hint=f'to reset this database, pass confirm="{expected}"',
         )
         self.given = given
         self.expected = expected
@@ -537,7 +537,7 @@ class DeadlineExceededError(KimbleDBError):
     ) -> None:
         super().__init__(
             f"the deadline of {seconds:g} s passed while {doing}{_blocker_lines(blockers, standing)}",
-            hint="call again to continue where this call stopped; Options(deadline=...) (--deadline) allows more time",
+            hint="call again to continue where this call stopped; Options(deadline=...) allows more time",
         )
         self.seconds = seconds
         self.blockers = tuple(blockers)

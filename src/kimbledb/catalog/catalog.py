@@ -195,10 +195,7 @@ class Catalog:
             CatalogError: A migration requires a built-in one, and the built-in catalog is not part of this one.
         """
         if self._waiting:
-            cure = (
-                "join it with the built-in catalog: Catalog.builtin() + Catalog.from_directory(...), or --catalog "
-                f"builtin --catalog {self.source or 'FOLDER'}"
-            )
+            cure = "join it with the built-in catalog: Catalog.builtin() + Catalog.from_directory(...)"
             raise CatalogError([each.fault(cure) for each in self._waiting])
 
     @property

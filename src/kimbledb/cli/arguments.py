@@ -10,7 +10,7 @@ from kimbledb.server.targets import DSN_VARIABLES
 
 def groups() -> dict[str, argparse.ArgumentParser]:
     """Return a parser for each group of arguments."""
-    return {"database": _database(), "limits": _limits(), "backup": _backup()}
+    return {"database": _database(), "limits": _limits(), "backup": _backup(), "asking": _asking()}
 
 
 def _database() -> argparse.ArgumentParser:
@@ -69,3 +69,16 @@ def _backup() -> argparse.ArgumentParser:
     backup = argparse.ArgumentParser(add_help=False)
     backup.add_argument("--backup", metavar="FILE", help="first write a backup there, if there is anything to do")
     return backup
+
+
+def _asking() -> argparse.ArgumentParser:
+    asking = argparse.ArgumentParser(add_help=False)
+    asking.add_argument("--dry-run", action="store_true", help="only show what would go, and change nothing")
+    asking.add_argument(
+        "-y",
+        "--yes",
+        action="store_true",
+        help="ask nothing. Without it a terminal is shown what would go, and asked. Where there is no terminal, with --json "
+        "or with CI set, nothing is asked. It allows no loss: that takes --allow-data-loss",
+    )
+    return asking

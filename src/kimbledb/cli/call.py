@@ -15,7 +15,7 @@ from kimbledb._embedded import embedded
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.cli import configuration
 from kimbledb.cli.configuration import BUILTIN, Configuration
-from kimbledb.cli.terminal import Display
+from kimbledb.cli.terminal import Display, is_ci
 from kimbledb.errors import ConfigurationError, KimbleDBError
 from kimbledb.model.outputs import json as json_output
 from kimbledb.model.presentation import Json, Report, error_as_dict
@@ -78,6 +78,19 @@ class Call:
     def watcher(self) -> Display | None:
         return None if self._prints_json or self._is_quiet else self._display
 
+    @property
+    def can_ask(self) -> bool:
+        return not self._prints_json and not self.given.yes and is_at_terminal()
+
+    def ask(self, question: str) -> str:
+        # Standard output may be read by a program.
+        sys.stderr.write(printable(question))
+        sys.stderr.flush()
+        try:
+            return input().strip()
+        except EOFError:
+            return ""
+
     @asynccontextmanager
     async def target(self) -> AsyncIterator[str | None]:
         # A deployment that lost its DSN must not succeed on a throwaway database.
@@ -130,3 +143,8 @@ class Call:
     def error(self, error: KimbleDBError) -> None:
         """Print an error as JSON, where JSON is asked for."""
         self.json(error_as_dict(error))
+
+
+def is_at_terminal() -> bool:
+    """Return whether somebody can read a question and answer it."""
+    return sys.stdin.isatty() and sys.stderr.isatty() and not is_ci()

@@ -19,7 +19,7 @@ from importlib import import_module
 from types import ModuleType
 
 from kimbledb import operations
-from kimbledb.cli import completion, habits, signals
+from kimbledb.cli import completion, habits, signals, wording
 from kimbledb.cli.arguments import groups
 from kimbledb.cli.call import Call
 from kimbledb.errors import CatalogError, ConfigurationError, KimbleDBError, UnknownMigrationError
@@ -73,6 +73,7 @@ def _has_stray_dsn(arguments: Sequence[str]) -> bool:
 
 
 def _explain(call: Call, error: KimbleDBError, code: ExitCode) -> int:
+    error.hint = wording.in_the_shell(error.hint)
     call.error(error)
     print(f"kimbledb: {error}", file=sys.stderr)
     return code

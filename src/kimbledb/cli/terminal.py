@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from typing import TYPE_CHECKING, TextIO
@@ -113,7 +114,7 @@ def _print_table(console: Console, table: Table) -> None:
 
 def _width(stream: TextIO) -> int | None:
     """Return the width of a terminal. A file has none: there a row is one line, for grep and for the log of a CI."""
-    return shutil.get_terminal_size().columns if stream.isatty() else None
+    return shutil.get_terminal_size().columns if stream.isatty() and not is_ci() else None
 
 
 def _line_for(event: Event) -> str | None:
@@ -140,8 +141,13 @@ def _line_for(event: Event) -> str | None:
             return None
 
 
+def is_ci() -> bool:
+    """Return whether a CI runs the command, which may give it a terminal that nobody sees: most set ``CI``."""
+    return os.environ.get("CI", "").casefold() not in ("", "0", "false")
+
+
 def _console(stream: TextIO) -> Console | None:
-    if not stream.isatty():
+    if not stream.isatty() or is_ci():
         return None
     try:
         from rich.console import Console

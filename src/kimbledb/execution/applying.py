@@ -526,7 +526,7 @@ class ApplyRun:
             applied=self.applied,
             failed=migration,
             standing=standing,
-            hint=f"if the loss is intended, write {where}, or pass allow_data_loss=True (--allow-data-loss); make a backup first",
+            hint=f"if the loss is intended, write {where}, or pass allow_data_loss=True; make a backup first",
         )
 
     async def _record_failure(self, transactions: Transactions, error: MigrationError, message: str) -> None:
@@ -551,5 +551,5 @@ def _hazard(loss: Loss) -> Hazard:
         loss.count,
         0,
         f"measured while the script ran: {loss}",
-        "make a backup first: `backup=`",
+        "make a backup first (backup=...)",
     )

@@ -66,6 +66,13 @@ class Invocation(Protocol):
     def watcher(self) -> Watcher | None:
         """Shows the progress; None where JSON is printed."""
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether somebody at a terminal can be asked, and has not answered before by ``--yes``."""
+
+    def ask(self, question: str) -> str:
+        """Ask at the terminal, and return the answer; an empty one where the input ends."""
+
     def target(self) -> AbstractAsyncContextManager[str | None]:
         """Return the DSN of the call, of an embedded server with ``--embedded``.
 

@@ -179,6 +179,8 @@ class ResetReport(Report):
     losses: tuple[Loss, ...]
     #: The duration of the whole call in seconds.
     seconds: float
+    #: Whether the call only reported what would be dropped.
+    dry_run: bool = False
 
     @property
     def summary(self) -> str:
@@ -186,16 +188,19 @@ class ResetReport(Report):
         where = f'schema "{self.schema}" of the database "{self.database}"'
         if not self.objects:
             return f"nothing to reset in {where} ({self.seconds:.3f} s)"
+        if self.dry_run:
+            return f"would drop {counted(self.objects, 'object')} of {where}"
         return f"dropped {counted(self.objects, 'object')} of {where} in {self.seconds:.3f} s"
 
     def as_tables(self) -> tuple[Table, ...]:
         """Return the dropped objects, and the lost data."""
-        return (Table(self.summary, rows_of(self.objects)), *listed("data lost", self.losses))
+        lost = "data that would be lost" if self.dry_run else "data lost"
+        return (Table(self.summary, rows_of(self.objects)), *listed(lost, self.losses))
 
     def as_dict(self) -> dict[str, Json]:
         """Return the report as values.
 
-        ``database``, ``schema``, ``seconds``: as the attributes. ``dropped``: each as text, such as ``table users``.
+        ``database``, ``schema``, ``seconds``, ``dry_run``: as the attributes. ``dropped``: each as text, such as ``table users``.
         ``losses``: each with the attributes of a ``Loss``.
         """
         return {
@@ -204,6 +209,7 @@ class ResetReport(Report):
             "dropped": [str(each) for each in self.objects],
             "losses": plain(self.losses),
             "seconds": self.seconds,
+            "dry_run": self.dry_run,
         }
 
 

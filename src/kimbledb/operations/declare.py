@@ -368,7 +368,7 @@ def _write(texts: dict[Path, str]) -> None:
         except OSError as error:
             raise ConfigurationError(
                 f"{path} cannot be written: {error.strerror or error}",
-                hint="name a file in a folder that exists and can be written: output=... (--output FILE)",
+                hint="name a file in a folder that exists and can be written: output=...",
             ) from error
 
 

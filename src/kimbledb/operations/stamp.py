@@ -139,7 +139,7 @@ class _Stamping(Request):
                 raise AlternativesError(
                     f"{step.name} and {' and '.join(others)} exclude each other",
                     [step.name, *others],
-                    hint=f"stamp one of them; applied=False (--remove) takes {others[0]} out of history",
+                    hint=f"stamp one of them; applied=False takes {others[0]} out of history",
                 )
         changed = [step for step in steps if step.state is StepState.CHANGED]
         if changed:
@@ -150,7 +150,7 @@ class _Stamping(Request):
                     if step.recorded
                 ]
             )
-            error.hint = "restore the file; or take the row out of history (applied=False, --remove) and stamp it anew"
+            error.hint = "restore the file; or take the row out of history (applied=False) and stamp it anew"
             raise error
         return [step for step in steps if not (step.is_applied and step.recorded and not step.recorded.legacy)]
 

@@ -116,7 +116,7 @@ _CURES = {
     _REWRITE: "add a new column, fill it in parts, and exchange the two; or run it when nobody works",
     _INDEX: "CREATE INDEX CONCURRENTLY in the migration's online.sql",
     _VALIDATION: "add it NOT VALID, and VALIDATE CONSTRAINT, in the migration's online.sql",
-    _ROWS: "make a backup first: `backup=`",
+    _ROWS: "make a backup first (backup=...)",
 }
 
 

@@ -386,7 +386,7 @@ def _check_one_is_left(thing: str, providers: Sequence[Migration], replaced: Map
         raise AlternativesError(
             f"{thing} is provided by {' and '.join(each.name for each in free)}, and none is chosen",
             names,
-            hint=f"choose one: prefer=({free[0].name!r},), or --prefer {free[0].name}",
+            hint=f"choose one, as by prefer=({free[0].name!r},)",
         )
 
 
@@ -395,7 +395,7 @@ def _nothing_left(thing: str, names: Sequence[str], replaced: Mapping[str, _Choi
     return AlternativesError(
         f"no migration that provides {thing} remains: {used}",
         names,
-        hint=f"choose one: prefer=({names[0]!r},), or --prefer {names[0]}",
+        hint=f"choose one, as by prefer=({names[0]!r},)",
     )
 
 
@@ -455,7 +455,7 @@ def _legacy_state(migration: Migration, row: AppliedMigration, evidence: Evidenc
     if finding.state is ObjectState.APPLIED:
         if row.checksum == migration.checksum:
             return StepState.APPLIED, said
-        return StepState.APPLIED, f"{said}; {_all_there(finding)}; adopt() records the checksum"
+        return StepState.APPLIED, f"{said}; {_all_there(finding)}; `kimbledb adopt` records the checksum"
     if finding.state is ObjectState.CONFLICTING:
         return StepState.CONFLICTING, f"{said}, but {few(finding.conflicts)}"
     if not finding.present:
@@ -503,7 +503,9 @@ def _all_there(finding: Finding) -> str:
         return "nothing left to repair"
     shown = f"all {count} objects exist"
     if finding.doubtful:
-        shown += f"; the expressions of {few(finding.doubtful)} are compared only when adopt() or migrate() runs"
+        shown += (
+            f"; the expressions of {few(finding.doubtful)} are compared only when `kimbledb adopt` or `migrate` runs"
+        )
     return shown
 
 

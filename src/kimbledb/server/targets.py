@@ -154,7 +154,7 @@ def _of_environment() -> Target:
         return _of_dsn(_BY_VARIABLES, VARIABLES)
     raise ConfigurationError(
         "no database is named",
-        hint="pass a DSN (--dsn postgresql://user@host/database), a connection, a pool or an engine, "
+        hint="pass a DSN such as postgresql://user@host/database, a connection, a pool or an engine, "
         f"or set {', '.join(DSN_VARIABLES)} or libpq's variables (PGHOST, PGDATABASE)",
     )
 
