@@ -253,3 +253,85 @@ async def reset(
             dry_run=dry_run,
             backup=backup,
         )
+        return await helper.run()
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument(
+        "--confirm",
+        metavar="NAME",
+        help="the name of the database: it must be that of the target. A terminal is asked for it; elsewhere the call needs "
+        "it, or --yes for the database that the call names",
+    )
+    parser.add_argument("--allow-data-loss", action="store_true", help="even where rows go with it")
+
+
+async def command(invocation: Invocation) -> int:
+    """Drop every object of the schema."""
+    given = invocation.given
+    wanted: dict[str, Any] = {
+        "catalog": invocation.catalog,
+        "schema": invocation.schema,
+        "options": invocation.options,
+    }
+    async with invocation.target() as target:
+        label = target_of(target).label
+        if given.dry_run:
+            invocation.show(await reset(target, confirm="", **wanted, dry_run=True))
+            return 0
+        confirm = label.rpartition("/")[2] if given.confirm is None else given.confirm
+        if given.confirm is None and invocation.can_ask:
+            would = await reset(target, confirm="", **wanted, dry_run=True)
+            invocation.show(would)
+            # A loss that is not allowed is refused below, whatever the answer.
+            if not would.losses or given.allow_data_loss:
+                confirm = invocation.ask(f"Drop all of this? The name of the database in {one_line(label)}: ")
+        elif given.confirm is None and not given.yes:
+            raise ConfigurationError(
+                "a reset drops every object of the schema, and nobody can be asked here",
+                hint="name the database by --confirm NAME, or pass --yes",
+            )
+        report = await reset(
+            target, confirm=confirm, **wanted, allow_data_loss=given.allow_data_loss, backup=given.backup
+        )
+    invocation.show(report)
+    return 0
+
+
+def _meaning(error: ServerError) -> Exception | None:
+    """Return what an error of the server means for a reset, or None if nothing but its SQLSTATE is known."""
+    if (meant := meaning(error)) is not None:
+        return meant
+    if own_code(error) == DATA_LOSS:
+        # Rows that came after the count are a loss; tables that were filled after it are counted again.
+        found = data_loss.measured(json.loads(error.detail or "{}"))
+        return Retry() if found.suspects else DataLossError(found.losses)
+    if error.sqlstate == _NEEDED:
+        return ResetRefusedError(
+            f"{first_line(error)}; nothing was touched:\n{error.detail}", hint="drop or change them first"
+        )
+    return None
+
+
+def _named(objects: list[dict[str, Any]]) -> tuple[DatabaseObject, ...]:
+    return tuple(DatabaseObject(each["kind"], each["name"]) for each in objects)
+
+
+def _in_order(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return objects in an order in which each comes before all that it needs.
+
+    Raises:
+        ResetRefusedError: Some need each other.
+    """
+    by_place = {each["place"]: each for each in objects}
+    order = graphlib.TopologicalSorter({place: each["needs"] for place, each in by_place.items()})
+    try:
+        return [by_place[place] for place in reversed([*order.static_order()])]
+    except graphlib.CycleError as error:
+        circle = [by_place[place] for place in error.args[1]]
+        raise ResetRefusedError(
+            "these objects depend on each other, so that none can be dropped first; nothing was touched: "
+            + " <- ".join(str(DatabaseObject(each["kind"], each["name"])) for each in circle),
+            hint="drop one of them by hand",
+        ) from None
