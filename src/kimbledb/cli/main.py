@@ -74,6 +74,9 @@ def _has_stray_dsn(arguments: Sequence[str]) -> bool:
 
 def _explain(call: Call, error: KimbleDBError, code: ExitCode) -> int:
     error.hint = wording.in_the_shell(error.hint)
+    if isinstance(error, CatalogError):
+        # The cures of faults stand in the message.
+        error.message = wording.in_the_shell(error.message) or ""
     call.error(error)
     print(f"kimbledb: {error}", file=sys.stderr)
     return code

@@ -29,6 +29,7 @@ OPTIONS: Final = {
 _VALUE: Final = r"""(?:True|False|\.\.\.|\d+|\("[^"]*",\)|\('[^']*',\)|"[^"]*"|'[^']*')"""
 _PHRASES: Final = (
     (r"Catalog\.builtin\(\) \+ Catalog\.from_directory\(\.\.\.\)", "--catalog builtin --catalog DIR"),
+    (r"Catalog\.builtin\(\) \+ Catalog\.from_directory\('([^']*)'\)", r"--catalog builtin --catalog \1"),
     (r"one \+ other\b", "--catalog twice"),
     (r"\ba DSN such as (\S+), a connection, a pool or an engine\b", r"--dsn \1"),
     (r"\ba DSN as target\b", "--dsn DSN"),
