@@ -22,6 +22,7 @@ OPTIONS: Final = {
     "prefer": "--prefer MIGRATION",
     "refuse_hazards": "--refuse-hazard",
     "schema": "--schema NAME",
+    "server": "--server DSN",
     "set_aside": "--set-aside",
     "steps": "--steps N",
     "to": "--to MIGRATION",

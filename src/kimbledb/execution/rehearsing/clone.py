@@ -131,7 +131,7 @@ class _Maker:
             raise RehearsalError(
                 f"the target is PostgreSQL {self._state.server_version}, and the clone would be on {version}, which may "
                 "not know all that the target holds",
-                hint="name a server of the same version: server= (--server DSN)",
+                hint="name a server of the same version: server=...",
             )
 
     async def _make_roles(self, existing: Sequence[str]) -> None:

@@ -108,9 +108,9 @@ async def _one(session: Session, statement: str, without: Collection[str]) -> li
         if _BESIDE.match(shown):
             return [f"{shown} ({error.message})"]
         if without:
-            cure = f"name a server that has the extensions {', '.join(without)}: server= (--server DSN)"
+            cure = f"name a server that has the extensions {', '.join(without)}: server=..."
         else:
-            cure = "name a server of the same version and platform: server= (--server DSN)"
+            cure = "name a server of the same version and platform: server=..."
         raise RehearsalError(f"the clone cannot be made: {shown}: {error.message}", hint=cure) from error
     return []
 

@@ -32,7 +32,7 @@ from kimbledb.server.runner import Runner
 from kimbledb.server.session import Session
 
 HISTORY = frozenset(preflight.HISTORY)
-_ELSEWHERE = "name a server that has it: server= (--server DSN)"
+_ELSEWHERE = "name a server that has it: server=..."
 
 
 @frozen(eq=False)
