@@ -422,6 +422,53 @@ async def test_a_sample_of_rows(database: str, server: str, folder: Folder, conn
         await kimbledb.rehearse(database, catalog=folder.catalog, sample=0)
 
 
+async def test_queries_that_break(database: str, server: str, folder: Folder, tmp_path: Path) -> None:
+    """The queries of the running application that a migration breaks are named with it: by name, by type, and by execution."""
+    folder.add(
+        1,
+        "a",
+        "CREATE TABLE a (id integer PRIMARY KEY, name text, n integer, kind text);\nCREATE VIEW v AS SELECT n FROM a;",
+    )
+    await kimbledb.migrate(database, catalog=folder.catalog)
+    await sql(database, "INSERT INTO a VALUES (1, 'x', 1)")
+    folder.add(2, "rename", "ALTER TABLE a RENAME COLUMN name TO title;")
+    folder.add(3, "same", "CREATE TABLE b (id integer);")
+    folder.add(4, "type", "DROP VIEW v;\nALTER TABLE a ALTER COLUMN n TYPE bigint;\nCREATE VIEW v AS SELECT n FROM a;")
+    folder.add(
+        5,
+        "must",
+        "ALTER TABLE a ADD COLUMN must integer NOT NULL DEFAULT 1;\nALTER TABLE a ALTER COLUMN must DROP DEFAULT;",
+    )
+    queries = {
+        "SELECT name FROM a WHERE id = $1": ("rename.sql", 'column "name" does not exist'),
+        "SELECT n FROM v WHERE n = :n::integer": ("type.sql", "column n changes from int4 to int8"),
+        "INSERT INTO a (id, n) VALUES (%(id)s, %(n)s)": ("must.sql", 'null value in column "must"'),
+        "SELECT * FROM a": ("rename.sql", "column name text is gone, column title text is new"),
+        "UPDATE a SET kind = %s WHERE id = %s RETURNING id": None,
+        "SELECT nothing FROM a": None,
+        "SHOW search_path": None,
+    }
+
+    report = await kimbledb.rehearse(database, catalog=folder.catalog, server=server, queries=list(queries))
+
+    assert not report.failing
+    assert {each.query: each.migration for each in report.breaks} == {
+        text: expected[0] for text, expected in queries.items() if expected is not None
+    }
+    for each in report.breaks:
+        expected = queries[each.query]
+        assert expected is not None
+        assert expected[1] in each.reason
+    assert not report.ok
+    assert report.queries == len(queries)
+    assert "1 of 7 queries do not work before the plan, such as SELECT nothing FROM a" in report.notes
+    file = tmp_path / "queries.sql"
+    file.write_text("SELECT name FROM a; SELECT title FROM a;")
+    call = ["rehearse", "--dsn", database, "--catalog", str(folder.path), "--server", server]
+    assert await asyncio.to_thread(main, [*call, "--to", "rename.sql", "--queries", str(file)]) == 1
+    assert await asyncio.to_thread(main, [*call, "--queries", str(tmp_path / "none.sql")]) == 2
+
+
 async def test_a_clone_that_cannot_be_made(database: str, server: str) -> None:
     """An extension that the clone's server lacks is named with the cure, where something needs it; event triggers are told."""
     async with fresh_database(server) as empty, target_of(empty).session(kimbledb.Options()) as session:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import ConfigurationError
 from kimbledb.execution.command import ExitCode
 from kimbledb.execution.rehearsing import rehearsing
+from kimbledb.execution.rehearsing.placeholders import texts_of
 from kimbledb.model.rehearsal import Rehearsal
 from kimbledb.operations.migrate import Executor
 from kimbledb.server.notifications import call_scope
@@ -32,6 +34,7 @@ async def rehearse(
     phase: int | None = None,
     prefer: Iterable[str] = (),
     set_aside: Iterable[str] = (),
+    queries: Iterable[str] | str | os.PathLike[str] | None = None,
     sample: int | None = None,
     server: str | None = None,
     options: Options | None = None,
@@ -49,6 +52,9 @@ async def rehearse(
         phase: A phase's number: rehearse its migrations and all they need, no more. None for all.
         prefer: Names of alternatives to take instead of the default.
         set_aside: Names of tables that are set aside, as ``migrate()`` does it.
+        queries: The queries of the application as it is now, or the path of a file of SQL that holds them. Each is prepared
+            and executed, in a transaction that is rolled back, before the plan and after each of its migrations, with
+            values that are made up for its parameters (``$1``, ``:name``, ``%s``, ``%(name)s``). None for none.
         sample: How many rows of each table the clone gets, with all rows that these refer to; None for none. Then triggers
             of rows fire, and an UPDATE that fails on a row is found.
         server: The DSN of a server on which the clone is made and dropped, such as one of the target's version, or with
@@ -56,7 +62,7 @@ async def rehearse(
         options: Deadline, timeouts and the like, in seconds; None for the defaults.
 
     Returns:
-        The statements with their locks, rewrites, scans and seconds.
+        The statements with their locks, rewrites, scans and seconds, and the queries that the plan breaks.
 
     Raises:
         ConfigurationError: The target or the server cannot be used.
@@ -70,7 +76,13 @@ async def rehearse(
         executor = _Rehearsing(target, catalog=catalog, schema=schema, options=options)
         call.about(executor.target.label, executor.schema)
         found = await executor.rehearse(
-            to=to, phase=phase, prefer=prefer, set_aside=set_aside, sample=sample, server=server
+            to=to,
+            phase=phase,
+            prefer=prefer,
+            set_aside=set_aside,
+            queries=texts_of(queries) if queries is not None else (),
+            sample=sample,
+            server=server,
         )
         return call.done(found)
 
@@ -83,17 +95,21 @@ class _Rehearsing(Executor):
         phase: int | None,
         prefer: Iterable[str],
         set_aside: Iterable[str],
+        queries: Sequence[str],
         sample: int | None,
         server: str | None,
     ) -> Rehearsal:
         if sample is not None and sample < 1:
             raise ConfigurationError(f"sample is {sample}, and must be a number of rows above 0")
         goal = self._goal(to, phase, prefer, set_aside)
-        return await rehearsing.rehearse(self, goal, server=server, sample=sample)
+        return await rehearsing.rehearse(self, goal, server=server, sample=sample, queries=queries)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of the command."""
+    parser.add_argument(
+        "--queries", metavar="FILE", help="the queries of the application: say which of them the plan breaks"
+    )
     parser.add_argument(
         "--sample", type=int, metavar="N", help="copy N rows of each table, and all that these refer to, into the clone"
     )
@@ -123,6 +139,7 @@ async def command(invocation: Invocation) -> int:
             target,
             catalog=invocation.catalog,
             schema=invocation.schema,
+            queries=given.queries,
             sample=given.sample,
             server=given.server,
             options=invocation.options,

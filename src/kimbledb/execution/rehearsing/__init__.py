@@ -10,6 +10,8 @@ The target is only read. The clone is a database of a throwaway server, or of on
 ``pieces``          what a plan would run, statement by statement. Pure.
 ``sights``          what a session has locked, written anew and scanned
 ``scripts``         runs the statements on the clone, and looks after each
+``old_queries``     tries the queries of the application before the plan and after each of its migrations
+``placeholders``    reads these queries, and numbers their placeholders
 ``failing``         asks the target whether its rows break what statements add
 ``rehearsing``      a rehearsal from its begin to its end
 ==================  ========================================================================

@@ -14,6 +14,7 @@ from kimbledb.execution.rehearsing import clone, contents, dump, failing, source
 from kimbledb.execution.rehearsing import sample as sample_rows
 from kimbledb.execution.rehearsing.clone import Clone
 from kimbledb.execution.rehearsing.contents import Contents
+from kimbledb.execution.rehearsing.old_queries import OldQueries
 from kimbledb.execution.rehearsing.sample import Sample
 from kimbledb.execution.rehearsing.scripts import Rehearser
 from kimbledb.execution.rehearsing.source import Source
@@ -23,9 +24,10 @@ from kimbledb.inspection.proof import Site
 from kimbledb.model.clock import stopwatch
 from kimbledb.model.migration import schemas_reached
 from kimbledb.model.plan import Plan, StepState
+from kimbledb.model.redaction import masked
 from kimbledb.model.rehearsal import Rehearsal, RehearsedTable
 from kimbledb.model.state import DatabaseState
-from kimbledb.model.text import few
+from kimbledb.model.text import few, one_line
 from kimbledb.planning.planner import Goal
 from kimbledb.server.driver import ServerError, first_line
 from kimbledb.server.runner import Runner
@@ -47,7 +49,14 @@ class _Original:
     schema: str
 
 
-async def rehearse(request: Request, goal: Goal, *, server: str | None = None, sample: int | None = None) -> Rehearsal:
+async def rehearse(
+    request: Request,
+    goal: Goal,
+    *,
+    server: str | None = None,
+    sample: int | None = None,
+    queries: Sequence[str] = (),
+) -> Rehearsal:
     """Rehearse a plan.
 
     Args:
@@ -55,6 +64,7 @@ async def rehearse(request: Request, goal: Goal, *, server: str | None = None, s
         goal: Which migrations are wanted.
         server: The DSN of a server for the clone; None for an embedded one.
         sample: How many rows of each table the clone gets; None for none.
+        queries: The queries of the application.
 
     Raises:
         KimbleDBError: As ``kimbledb.rehearse()`` raises it.
@@ -70,7 +80,9 @@ async def rehearse(request: Request, goal: Goal, *, server: str | None = None, s
         async with clone.cloned(original.source, original.state, original.schema, server, request.options) as made:
             cloned = Runner(made.target, request.options)
             cloned.doing = "rehearsing on the clone"
-            rehearser = await cloned.run(lambda session: _rehearse(session, request, goal, original, made))
+            rehearser, tried = await cloned.run(
+                lambda session: _rehearse(session, request, goal, original, made, queries)
+            )
     except ServerError as error:
         raise RehearsalError(f"the server of the clone refuses: {first_line(error)}") from error
     path = original.state.search_path(goal.schema, request.catalog.extensions)
@@ -83,12 +95,14 @@ async def rehearse(request: Request, goal: Goal, *, server: str | None = None, s
         )
     return Rehearsal(
         statements=tuple(rehearser.found),
+        breaks=tuple(tried.breaks),
+        queries=tried.count,
         tables=_tables(rehearser, original.source),
         migrations=len(plan.pending),
         server=made.server,
         target_server=original.state.server_version,
         sampled=original.sample.count,
-        notes=tuple(_notes(original, made, rehearser)),
+        notes=tuple(_notes(original, made, rehearser, tried)),
         seconds=clock(),
     )
 
@@ -109,7 +123,9 @@ async def _read(runner: Runner, session: Session, request: Request, goal: Goal, 
     return _Original(loaded.state, loaded.plan, found, kept, rows, text)
 
 
-async def _rehearse(session: Session, request: Request, goal: Goal, original: _Original, made: Clone) -> Rehearser:
+async def _rehearse(
+    session: Session, request: Request, goal: Goal, original: _Original, made: Clone, queries: Sequence[str]
+) -> tuple[Rehearser, OldQueries]:
     """Run the plan on the clone."""
     if made.as_role:
         await session.send(made.as_role)
@@ -135,10 +151,15 @@ async def _rehearse(session: Session, request: Request, goal: Goal, original: _O
         ),
     )
     await rehearser.begin()
-    for step in original.plan.pending:
-        if not rehearser.stopped:
-            await rehearser.run(step)
-    return rehearser
+    async with made.target.session(request.options) as second:
+        tried = OldQueries(second, site.path)
+        await tried.begin(queries)
+        for step in original.plan.pending:
+            if not rehearser.stopped:
+                await rehearser.run(step)
+            if not rehearser.stopped:
+                await tried.after(step.name)
+    return rehearser, tried
 
 
 def _tables(rehearser: Rehearser, found: Source) -> dict[str, RehearsedTable]:
@@ -147,10 +168,13 @@ def _tables(rehearser: Rehearser, found: Source) -> dict[str, RehearsedTable]:
     return {name: evolve(each, name=name) for name, each in there.items() if each is not None}
 
 
-def _notes(original: _Original, made: Clone, rehearser: Rehearser) -> Sequence[str]:
+def _notes(original: _Original, made: Clone, rehearser: Rehearser, tried: OldQueries) -> Sequence[str]:
     notes = list(made.notes)
     if original.sample.count:
         notes.append(f"the clone held {original.sample.count} rows of the target")
+    if tried.unfit:
+        first = one_line(" ".join(masked(tried.unfit[0]).split()))
+        notes.append(f"{len(tried.unfit)} of {tried.count} queries do not work before the plan, such as {first}")
     if original.sample.unread:
         notes.append(f"no rows, since the role may not read them: {few(original.sample.unread)}")
     conflicts = [step for step in original.plan.pending if step.state is StepState.CONFLICTING]

@@ -193,6 +193,12 @@ class AsyncpgConnection:
             tag = await self.given.execute(statement, *arguments)
         return int(tag.rpartition(" ")[2])
 
+    async def describe(self, statement: str) -> Sequence[tuple[str, str]]:
+        """Return the name and the type of each column of the result of one statement."""
+        with _translated(statement):
+            prepared = await self.given.prepare(statement, name="")
+        return [(each.name, each.type.name) for each in prepared.get_attributes()]
+
     @asynccontextmanager
     async def transaction(self, *, kept: bool) -> AsyncIterator[None]:
         """Open a transaction, or a savepoint in one."""
