@@ -25,7 +25,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from kimbledb._embedded.marks import MARK, is_marked, is_temporary, mark_kept, mark_temporary
@@ -47,9 +47,10 @@ def temporary_home(place: Path | None = None) -> Iterator[Path]:
     Args:
         place: The folder in which it is made; None for the system's temporary folder.
     """
-    _clear_dead_homes(Path(tempfile.gettempdir()))
     if place is not None:
         _clear_dead_homes(place)
+    with nullcontext() if place is None else suppress(FileNotFoundError):  # perhaps no other folder can be written
+        _clear_dead_homes(Path(tempfile.gettempdir()))
     while True:
         home = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place)).resolve()
         try:
