@@ -39,6 +39,9 @@ from kimbledb.events import Progress as Progress
 from kimbledb.many import migrate_many as migrate_many
 from kimbledb.many import plan_many as plan_many
 from kimbledb.many import verify_many as verify_many
+from kimbledb.model.catalog_report import CatalogCase as CatalogCase
+from kimbledb.model.catalog_report import CatalogReport as CatalogReport
+from kimbledb.model.catalog_report import Proof as Proof
 from kimbledb.model.check import Check as Check
 from kimbledb.model.completion import Completion as Completion
 from kimbledb.model.completion import Conversion as Conversion
@@ -83,6 +86,7 @@ from kimbledb.operations.declare import declare as declare
 from kimbledb.operations.migrate import Executor as Executor
 from kimbledb.operations.migrate import migrate as migrate
 from kimbledb.operations.plan import plan as plan
+from kimbledb.operations.prove import prove as prove
 from kimbledb.operations.rehearse import rehearse as rehearse
 from kimbledb.operations.render import render as render
 from kimbledb.operations.reset import reset as reset

@@ -26,6 +26,7 @@ from typing import ClassVar
 
 from attrs import frozen
 
+from kimbledb.model.catalog_report import CatalogCase
 from kimbledb.model.migration import Migration
 from kimbledb.model.plan import Plan
 from kimbledb.model.presentation import Report
@@ -329,6 +330,18 @@ class OneOfMany(Event):
 
     def __str__(self) -> str:
         return one_line(f"[{self.done}/{self.total}] {self.target} {self.schema}: {self.event}")
+
+
+@frozen
+class Proved(Event):
+    """One thing of one migration was tried by prove()."""
+
+    #: What was tried, and how it ended.
+    case: CatalogCase
+
+    def __str__(self) -> str:
+        end = "" if self.case.message or self.case.skipped else ": held"
+        return f"{self.case}{end}".partition("\n")[0]
 
 
 #: The type of ``progress``: a callable that takes one event.

@@ -107,6 +107,8 @@ class Migration:
     irreversible: str | None = None
     #: The reason why it deletes existing rows or values, or None if it deletes none.
     deletes: str | None = None
+    #: What it demands of existing rows, and why, or None if it takes whatever rows its tables may hold.
+    demands: str | None = None
     #: What it makes, changes or drops outside of the target schema on purpose: ``schema.object``, ``schema`` for all in
     #: it, or ``schema NAME`` for a schema of its own.
     reaches: tuple[str, ...] = ()

@@ -143,6 +143,8 @@ class Step:
             first.append(f"reaches outside of the target schema: {', '.join(self.migration.reaches)}")
         if self.migration.deletes:
             first.append(f"deletes data on purpose: {one_line(self.migration.deletes)}")
+        if self.migration.demands and self.state in TO_APPLY:
+            first.append(f"demands of existing rows: {one_line(self.migration.demands)}")
         # Of a migration without declarations, or with outdated ones, the plan says so elsewhere.
         if self.state in TO_APPLY and self.migration.wants_derived_rollback and self.migration.is_declared:
             why = self.migration.no_rollback

@@ -263,6 +263,18 @@ def _facts(effect: Effect, what: str) -> dict[tuple[str, str], dict[str, object]
     return {key: dict(facts) for key, facts in getattr(effect, what).items()}
 
 
+def out_of_step(migration: Migration, learned: Sequence[Learned], *, given: bool) -> list[str] | None:
+    """Return the reasons why the declarations of a migration do not say what it does, or None if it was not recorded.
+
+    Args:
+        migration: The migration.
+        learned: What was learned of all migrations on each platform.
+        given: Whether the caller gave the server, which is of one platform.
+    """
+    found = _Found(migration, learned, given=given)
+    return list(found.differences()) if found.was_recorded else None
+
+
 # Files.
 
 

@@ -538,6 +538,7 @@ WRONG = {
     "default_when": ["true", '"Hosted"', '"bare"', '""', "[]"],
     "extensions": ['"vector"', "1", "[1]", "{ vector = 0.5 }", "{ vector = true }"],
     "statement_timeout": ["0", "-1", '"1"', "true", "nan", "inf", "-inf", "2147484", "1" + "0" * 400, "1e300"],
+    "demands": ["1", "true", "[]", "{ a = 1 }", '""', '"  "'],
     "deletes": ["1", "true", "[]", "{ a = 1 }", '""', '"  "'],
     "reaches": [
         *('"auth.users"', "[1]", '[""]', '["a."]', '[".b"]', '["a.b.c"]', '["*"]', '["a.*.b"]'),
