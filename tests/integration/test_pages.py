@@ -31,7 +31,7 @@ PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
 TRANSCRIPTS = {
     "plain-sql": ("shop", "branch"),
     "existing": ("app", "copy", "true"),
-    "own": ("shop",),
+    "own": ("shop",), "prove": ("shop",),
     "watching": ("shop",),
     "deploy": ("shop",),
     "rehearse": ("shop",),

@@ -99,7 +99,7 @@ class Cycle:
             yield Proof.COMPLETE, f"after {place}", partial(self._complete, after, count)
         yield Proof.ROWS, "", partial(self._rows, after)
         yield Proof.ONLINE, "", partial(self._online, after)
-        if self._with_checks:
+        if self._with_checks and self._migration.verification_queries:
             yield Proof.CHECKS, "", self._checks
 
     async def _back_and_again(self, after: State) -> None:
