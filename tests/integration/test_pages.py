@@ -31,7 +31,8 @@ PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
 TRANSCRIPTS = {
     "plain-sql": ("shop", "branch"),
     "existing": ("app", "copy", "true"),
-    "own": ("shop",), "prove": ("shop",),
+    "own": ("shop",),
+    "prove": ("shop",),
     "watching": ("shop",),
     "deploy": ("shop",),
     "rehearse": ("shop",),

@@ -12,7 +12,7 @@ from functools import cached_property
 from attrs import frozen
 
 from kimbledb.model.presentation import Json, Report, plain
-from kimbledb.model.tables import Cell, Table, rows_of
+from kimbledb.model.tables import Cell, Table, listed
 from kimbledb.model.text import counted, few, one_line
 
 
@@ -58,10 +58,14 @@ class CatalogCase:
     #: Seconds that it took.
     seconds: float = 0.0
 
+    @property
+    def what(self) -> str:
+        """What was tried, in words."""
+        return f"{self.kind} {one_line(self.detail)}" if self.detail else str(self.kind)
+
     def __str__(self) -> str:
-        detail = f" ({one_line(self.detail)})" if self.detail else ""
         end = f": {self.message or self.skipped}" if self.message or self.skipped else ""
-        return f"{one_line(self.migration)}, {self.kind}{detail}, on a {self.platform} server{end}"
+        return f"{one_line(self.migration)}: {self.what}, on a {self.platform} server{end}"
 
 
 @frozen(eq=False, slots=False)
@@ -109,8 +113,8 @@ class CatalogReport(Report):
         rows = tuple((name, *(self._cell(name, kind) for kind in kinds)) for name in self.migrations)
         skipped = tuple(f"not tried: {why}: {few(names)}" for why, names in self._skipped())
         return (
-            *([Table("proven", rows, ("migration", *kinds), skipped)] if rows else []),
-            Table(self.summary, rows_of(self._failed()), notes=self.notes),
+            Table(self.summary, rows, ("migration", *kinds), (*skipped, *self.notes), below=True),
+            *listed("what failed", self._failed()),
         )
 
     def _cell(self, migration: str, kind: Proof) -> Cell:
@@ -145,10 +149,10 @@ class CatalogReport(Report):
             alike.setdefault((case.migration, case.message), []).append(case)
         platforms = {case.platform for case in self.cases if case.kind is not Proof.DECLARED}
         for (migration, message), cases in alike.items():
-            tried = dict.fromkeys(f"{case.kind}{f' {case.detail}' if case.detail else ''}" for case in cases)
+            tried = dict.fromkeys(case.what for case in cases)
             where = {case.platform for case in cases}
             only = f" on a {cases[0].platform} server" if len(where) == 1 < len(platforms) else ""
-            yield f"FAILED {migration}: {few(list(tried))}{only}: {message}"
+            yield f"{migration}: {few(list(tried))}{only}: {message}"
 
     def to_markdown(self) -> str:
         """Return the report in GitHub's Markdown."""
@@ -160,7 +164,10 @@ class CatalogReport(Report):
         """Return the cases as JUnit XML, which CI servers read: each migration is a suite."""
         from kimbledb.model.outputs import junit  # only where it is asked for
 
-        return junit.write(self.cases)
+        return junit.write(
+            junit.JUnitCase(case.migration, f"{case.what} ({case.platform})", case.seconds, case.message, case.skipped)
+            for case in self.cases
+        )
 
     def as_dict(self) -> dict[str, Json]:
         """Return ``ok``, ``cases`` and ``failures``, each with the attributes of a ``CatalogCase``, and the attributes."""

@@ -131,6 +131,25 @@ SAMPLES: dict[type, Any] = {
             check=True,
             notes=("the other platform was not recorded",),
         ),
+        kimbledb.CatalogReport(
+            (
+                kimbledb.CatalogCase(migration="a.sql", kind=kimbledb.Proof.APPLY, platform="bare"),
+                kimbledb.CatalogCase(
+                    migration="a.sql",
+                    kind=kimbledb.Proof.COMPLETE,
+                    platform="hosted",
+                    detail="after apply.sql:3",
+                    message="completed, it ends elsewhere:\n+ table b",
+                    seconds=1.5,
+                ),
+                kimbledb.CatalogCase(
+                    migration="a.sql", kind=kimbledb.Proof.ROWS, platform="bare", skipped="no table is there before it"
+                ),
+            ),
+            "18.1",
+            9.5,
+            ("no migration is declared",),
+        ),
         kimbledb.Rehearsal(
             statements=(
                 kimbledb.RehearsedStatement(

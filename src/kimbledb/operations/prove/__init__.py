@@ -72,7 +72,7 @@ async def prove(
     if cuts is not None and cuts < 0:
         raise ConfigurationError(f"cuts must be 0 or more, or None for each statement, not {cuts}")
     catalog = Catalog.builtin() if catalog is None else catalog
-    with call_scope(progress):
+    with call_scope("prove", progress):
         proving = _Proving(catalog, server, cuts, lambda case: notify(progress, Proved(case)))
         await proving.run()
         order = {migration.name: place for place, migration in enumerate(catalog)}
