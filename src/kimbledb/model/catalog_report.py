@@ -113,7 +113,7 @@ class CatalogReport(Report):
         rows = tuple((name, *(self._cell(name, kind) for kind in kinds)) for name in self.migrations)
         skipped = tuple(f"not tried: {why}: {few(names)}" for why, names in self._skipped())
         return (
-            Table(self.summary, rows, ("migration", *kinds), (*skipped, *self.notes), below=True),
+            Table(self.summary, rows, ("migration", *kinds), (*skipped, *self.notes), is_long=True),
             *listed("what failed", self._failed()),
         )
 
