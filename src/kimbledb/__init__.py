@@ -33,6 +33,7 @@ PUBLIC = {
         "LockUnavailableError",
         "MigrationError",
         "OutcomeUnknownError",
+        "PlanChangedError",
         "PlanningError",
         "PreflightError",
         "RehearsalError",

@@ -25,6 +25,7 @@ from kimbledb.errors import KimbleDBError as KimbleDBError
 from kimbledb.errors import LockUnavailableError as LockUnavailableError
 from kimbledb.errors import MigrationError as MigrationError
 from kimbledb.errors import OutcomeUnknownError as OutcomeUnknownError
+from kimbledb.errors import PlanChangedError as PlanChangedError
 from kimbledb.errors import PlanningError as PlanningError
 from kimbledb.errors import PreflightError as PreflightError
 from kimbledb.errors import RehearsalError as RehearsalError

@@ -12,7 +12,8 @@
     │   ├── ChangedMigrationError   a file was edited after it was applied
     │   ├── RenamedMigrationError   a file was renamed after it was applied
     │   ├── ConflictingObjectsError existing objects or rows are in the way, and no migration repairs them
-    │   └── HazardError             a pending migration has a hazard that the options refuse
+    │   ├── HazardError             a pending migration has a hazard that the options refuse
+    │   └── PlanChangedError        the database or the files are not those of the plan that was signed
     ├── PreflightError              the server is not ready for the migrations: every gap at once
     ├── HistoryError                migration_history is missing, incomplete or malformed
     │   ├── UnrecordedObjectsError  the schema holds objects of the catalog, but no history
@@ -266,6 +267,30 @@ class HazardError(PlanningError):
             hint="to allow a hazard, remove its name from refuse_hazards",
         )
         self.hazards = tuple(hazards)
+        self.applied = tuple(applied)
+
+
+class PlanChangedError(PlanningError):
+    """What a call would do now is not the plan that it was given: files, history, objects, rows or the database differ.
+
+    Attributes:
+        changes: Each thing that has changed since the plan was made, in one line.
+        signed: The fingerprint of the plan that was given.
+        found: The fingerprint of the plan for what is there now.
+        applied: The migrations of the plan that the same call applied before it met the change, which stay.
+    """
+
+    def __init__(self, changes: Sequence[str], *, signed: str, found: str, applied: Sequence[AppliedStep] = ()) -> None:
+        standing = "nothing was run"
+        if applied:
+            standing = f"what was applied before stays ({', '.join(step.migration.name for step in applied)})"
+        super().__init__(
+            f"this is not the plan that was signed, {signed}; {standing}:\n{_listed(map(one_line, changes))}",
+            hint=f"read the plan of now (`kimbledb plan --markdown`), and sign that: it is {found}",
+        )
+        self.changes = tuple(changes)
+        self.signed = signed
+        self.found = found
         self.applied = tuple(applied)
 
 

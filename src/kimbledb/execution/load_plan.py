@@ -13,6 +13,7 @@ from attrs import evolve, frozen
 from kimbledb.errors import AlternativesError
 from kimbledb.inspection import completions, foreign_histories, gathering, history
 from kimbledb.model.evidence import Evidence
+from kimbledb.model.origin import Place
 from kimbledb.model.plan import Plan, StepState
 from kimbledb.model.state import DatabaseState
 from kimbledb.planning.planner import Goal
@@ -79,15 +80,20 @@ async def from_history(runner: Runner, session: Session, goal: Goal, known: Evid
     runner.doing = "reading the history"
     state = await history.look(session, goal.schema)
     shown = known or Evidence(hosted=state.hosted)
+    place = _place_of(runner, state)
     try:
-        plan = goal.plan(state.history, shown)
+        plan = evolve(goal.plan(state.history, shown), place=place)
     except AlternativesError:
         if shown.gathered:
             raise
-        plan = evolve(goal, deciding=False).plan(state.history, shown)
+        plan = evolve(evolve(goal, deciding=False).plan(state.history, shown), place=place)
         return LoadedPlan(state=state, evidence=shown, plan=plan, is_final=False)
     undecided = plan.pending or plan.count(StepState.UNDECIDED)
     return LoadedPlan(state=state, evidence=shown, plan=plan, is_final=shown.gathered or not undecided)
+
+
+def _place_of(runner: Runner, state: DatabaseState) -> Place:
+    return Place(state.system, state.database, state.database_oid, state.occupied, runner.target.label)
 
 
 async def with_evidence(
@@ -149,7 +155,7 @@ async def by_evidence(session: Session, goal: Goal, loaded: LoadedPlan, shown: E
     """
     state = loaded.state
     plan, foreign = await foreign_histories.with_histories(
-        session, goal.plan(state.history, shown), state, goal.schema, goal.catalog
+        session, evolve(goal.plan(state.history, shown), place=loaded.plan.place), state, goal.schema, goal.catalog
     )
     return LoadedPlan(state=state, evidence=shown, plan=plan, is_final=True, foreign=foreign)
 
@@ -170,4 +176,4 @@ async def with_hazards(runner: Runner, session: Session, goal: Goal, loaded: Loa
     online = runner.can_open_second_session(session, loaded.state.process_id)
     tables = loaded.tables or await sizes.ask(session, goal.schema)
     plan = await sizes.with_hazards(loaded.plan, tables, online=online, hosted=loaded.state.hosted)
-    return evolve(loaded, plan=plan)
+    return evolve(loaded, plan=evolve(plan, tables=tables.tables))

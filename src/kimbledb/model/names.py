@@ -6,8 +6,13 @@ PostgreSQL manual, 4.1.1 "Identifiers and Key Words" and 4.1.2.1 "String Constan
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+#: A word that may be a name, also within the quotes of a constant such as ``'orders_id_seq'::regclass``.
+_WORD = re.compile(r'"((?:[^"]|"")*)"|([^\W\d][\w$]*)')
 
 
 def quote_identifier(name: str) -> str:
@@ -54,3 +59,23 @@ def near(name: str, known: Iterable[str]) -> list[str]:
     import difflib  # 1 ms, and only a misspelt name needs it
 
     return [by_stem[match] for match in difflib.get_close_matches(wanted, by_stem, n=3, cutoff=0.6)]
+
+
+@lru_cache(maxsize=4096)
+def words_in(text: str) -> frozenset[str]:
+    """Return the words of a text that can be names, in lower case unless quoted.
+
+    Args:
+        text: The text, such as an expression.
+    """
+    return frozenset(words_of(text))
+
+
+def words_of(text: str) -> Iterator[str]:
+    """Yield the words of a text that can be names, as they stand there.
+
+    Args:
+        text: The text, such as an expression.
+    """
+    for found in _WORD.finditer(text):
+        yield found[1].replace('""', '"') if found[1] is not None else found[2].lower()

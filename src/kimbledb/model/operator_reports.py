@@ -329,10 +329,10 @@ class Status(Report):
         ``database``, ``schema``, ``server_version``, ``hosted``: as the attributes. ``extensions``: versions by name.
         ``extension_schemas``: schemas by name. ``history``: null, or each with the attributes of an
         ``AppliedMigration``. ``log``: the entries. ``tables``: each with the attributes of a ``TableUse``.
-        ``load``: null, or the attributes of a ``Load``. The keys of ``Plan.as_dict()`` stand beside these.
+        ``load``: null, or the attributes of a ``Load``. The keys of ``Plan.states_as_dict()`` stand beside these.
         """
         return {
-            **self.plan.as_dict(),
+            **self.plan.states_as_dict(),
             "database": self.database,
             "schema": self.schema,
             "server_version": self.server_version,

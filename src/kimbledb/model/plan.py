@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
 from kimbledb.model.completion import Completion
-from kimbledb.model.evidence import AppliedMigration
+from kimbledb.model.evidence import AppliedMigration, Evidence
 from kimbledb.model.hazard import Hazard
 from kimbledb.model.migration import Migration, folder_of
+from kimbledb.model.origin import Place, Wishes
 from kimbledb.model.presentation import Json, Report, plain
 from kimbledb.model.tables import Table
 from kimbledb.model.text import counted, few, one_line
 
-if TYPE_CHECKING:  # pictures take 9 ms: the methods that draw one import them
+if TYPE_CHECKING:  # pictures take 9 ms, the fingerprint 3 ms: what needs them imports them
+    from kimbledb.model.basis import Basis
     from kimbledb.model.pictures import Graph
 
 
@@ -58,6 +61,8 @@ TO_APPLY = frozenset(
 )
 
 
+#: The characters of a fingerprint that a notebook shows.
+_SHORT = 16
 _SQL_HEAD = """\
 -- What migrate() would run, {target}: {summary}
 -- To be read, not to be run: locks, proofs and history are missing. migrate() looks again, and may find other things."""
@@ -162,6 +167,11 @@ class Step:
         """What a run would send for it, as ``Plan.sql()`` shows it."""
         yield f"\n-- {one_line(str(self.migration))}: {self.state}"
         yield from (f"-- {one_line(line)}" for line in (self.reason, *self.notes))
+        yield from self.statement_lines
+
+    @property
+    def statement_lines(self) -> Iterator[str]:
+        """The statements that a run would send for it, in several texts."""
         if self.completion is not None:
             yield from self.completion.sql_lines
         elif self.online:
@@ -188,6 +198,38 @@ class Plan(Report):
     schema: str | None = None
     #: Further facts of the database, such as the history of another tool, a line each.
     notes: tuple[str, ...] = ()
+    #: The database that it was made for, or None for an empty one that nobody named.
+    place: Place | None = None
+    #: The arguments of the call by which it was made.
+    wishes: Wishes = field(factory=Wishes)
+    #: The evidence by which it was made, or None.
+    evidence: Evidence | None = field(default=None, repr=False)
+    #: The tables of the schema, by name, each with whether it is filled, its columns and its constraints; none where
+    #: nothing is pending, or the schema is empty.
+    tables: Mapping[str, Mapping[str, Any]] = field(factory=dict, repr=False)
+    #: Its basis, where it was pickled: without the SQL of its migrations it could not be made again.
+    _basis: Basis | None = field(default=None, repr=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """A short text that stands for the plan: ``kp1-``, and digits in hexadecimal.
+
+        It is the same in every process for the same files, history, objects and database, and for the same arguments of
+        the call. It differs if one of these does: a file of a migration, a row of history, an object that a migration
+        declares, the columns of a table that pending steps name, whether such a table holds rows, the server, the
+        database, the schema, or the statements that would be sent. It holds no secret.
+        """
+        return self.basis.fingerprint
+
+    @cached_property
+    def basis(self) -> Basis:
+        """All that its fingerprint covers, as texts, by which ``migrate(plan=...)`` names what has changed."""
+        found: Basis = self._basis or import_module("kimbledb.model.basis_of_plan").basis_of(self)
+        return found
+
+    def __reduce__(self) -> tuple[Callable[..., Plan], tuple[dict[str, Any]]]:
+        parts = {name: getattr(self, name) for name in ("steps", "schema", "notes", "place", "wishes", "basis")}
+        return _plan_of, (parts,)
 
     @cached_property
     def pending(self) -> tuple[Step, ...]:
@@ -294,10 +336,13 @@ class Plan(Report):
         return "\n".join([*lines, *(line for step in self.pending for line in step.sql_lines)])
 
     def to_markdown(self) -> str:
-        """Return all that is not applied yet as a table in GitHub's Markdown, for a comment on a pull request."""
-        from kimbledb.model.outputs import markdown  # only where it is asked for
+        """Return the plan in GitHub's Markdown, for a comment on a pull request: what whoever approves it needs.
 
-        return markdown.write((self.due_as_table(),))
+        That is its fingerprint, its target, all that is not applied yet with the reason, locks and sizes, what would be
+        lost, the SQL, and the command that runs this plan and no other.
+        """
+        text: str = import_module("kimbledb.model.outputs.review").write(self)
+        return text
 
     def due_as_table(self) -> Table:
         """Return all that is not applied yet as a table."""
@@ -360,8 +405,13 @@ class Plan(Report):
         ``steps``: for each migration ``migration`` (its name), ``number``, ``phase``, ``title``, ``state``, ``reason``,
         ``needs``, ``selected``, ``to_apply``, ``online``, ``rollback`` and ``no_rollback`` (``rollback_kind`` and
         ``no_rollback`` of the migration), ``notes`` and ``hazards``, each with the attributes of a ``Hazard``.
-        ``pending``, ``refused``, ``undeclared``, ``outdated``: names. ``schema``, ``notes``: as the attributes.
+        ``pending``, ``refused``, ``undeclared``, ``outdated``: names. ``schema``, ``notes``, ``fingerprint``: as the
+        attributes. ``basis``: what the fingerprint covers, so that ``migrate(plan=...)`` can name what has changed.
         """
+        return {"fingerprint": self.fingerprint, **self.states_as_dict(), "basis": self.basis.as_dict()}
+
+    def states_as_dict(self) -> dict[str, Json]:
+        """Return the same values without the fingerprint and what it covers."""
         return {
             "schema": self.schema,
             "steps": [_step_as_dict(step) for step in self.steps],
@@ -373,7 +423,9 @@ class Plan(Report):
         }
 
     def _repr_html_(self) -> str:
-        return super()._repr_html_() + self.to_svg()
+        # As short as it identifies the plan; the whole is there to be copied.
+        name = f'<code title="{self.fingerprint}">{self.fingerprint[:_SHORT]}…</code>'
+        return f"<p>fingerprint: {name}</p>{super()._repr_html_()}{self.to_svg()}"
 
     def _graph(self) -> Graph:
         from kimbledb.model.pictures import Graph, Node
@@ -398,6 +450,10 @@ def _why(step: Step) -> str:
     if step.reason == "not applied yet":
         return ""
     return step.reason.removeprefix("applied ") if step.state is StepState.APPLIED else step.reason
+
+
+def _plan_of(parts: dict[str, Any]) -> Plan:
+    return Plan(**parts)
 
 
 def _step_as_dict(step: Step) -> dict[str, Json]:

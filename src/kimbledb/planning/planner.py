@@ -10,13 +10,14 @@ import enum
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import AlternativesError, DependencyCycleError, UnknownMigrationError
 from kimbledb.model.evidence import AppliedMigration, Evidence, Finding, ObjectState
 from kimbledb.model.migration import Migration
 from kimbledb.model.names import folded, near
+from kimbledb.model.origin import Wishes
 from kimbledb.model.plan import TO_APPLY, Plan, Step, StepState
 from kimbledb.model.text import few, moment
 
@@ -128,7 +129,9 @@ class Planner:
             self._step(self.catalog[name], history, evidence, choices, needs, name in selected, moved)
             for name in self.ordered(needs)
         ]
-        return Plan(tuple(steps) + tuple(_unknown_step(row) for row in strangers), schema)
+        wishes = Wishes(None if to is None else self.catalog[to].name, phase, self.prefer)
+        every = tuple(steps) + tuple(_unknown_step(row) for row in strangers)
+        return Plan(every, schema, wishes=wishes, evidence=evidence)
 
     def _matched(self, applied: Iterable[str | AppliedMigration]) -> dict[str, AppliedMigration]:
         """Return the rows of history by migration. A name without ``.sql`` matches its migration as well."""
@@ -574,4 +577,7 @@ class Goal:
         """
         if not self.deciding:
             return self.planner.standing(applied, shown, schema=self.schema)
-        return self.planner.plan(applied or (), shown, to=self.to, phase=self.phase, schema=self.schema)
+        plan = self.planner.plan(applied or (), shown, to=self.to, phase=self.phase, schema=self.schema)
+        if not self.set_aside:
+            return plan
+        return evolve(plan, wishes=evolve(plan.wishes, set_aside=tuple(sorted(self.set_aside))))

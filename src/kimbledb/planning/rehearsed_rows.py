@@ -11,13 +11,13 @@ from collections.abc import Collection, Iterable, Iterator
 
 from attrs import evolve, frozen
 
+from kimbledb.model.names import words_in
 from kimbledb.model.objects import DatabaseObject, Facts, Key, parts_of, quoted
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning.breaking_rows import Breaking, breaking_of, with_values
 from kimbledb.planning.effects import Effect, effect_of
 from kimbledb.planning.fold import relation_of, split
 from kimbledb.planning.later_rows import LaterRows, TableRows, primary_key_of
-from kimbledb.planning.mentions import words_in
 from kimbledb.planning.writer.constraints import refers_to
 from kimbledb.planning.writer.names import identifier, texts
 

@@ -221,7 +221,7 @@ FOR_PROGRAMS = {
 #: The same, for one class: what its caller named, and what each result shows by itself.
 FOR_PROGRAMS_OF: dict[type, set[str]] = {
     kimbledb.DeclareReport: {"file"},
-    kimbledb.Plan: {"schema"},
+    kimbledb.Plan: {"schema", "fingerprint", "basis"},
     kimbledb.Rehearsal: {"file"},
     kimbledb.ManyReport: {"report"},
 }
@@ -423,20 +423,16 @@ def test_a_plan_says_nothing_twice() -> None:
     assert "not asked for" not in [line.strip() for line in str(kimbledb.Plan((step,))).splitlines()]
 
 
-def test_a_plan_for_a_pull_request() -> None:
-    """Markdown shows what is not applied, with its hazards, and nothing in it is read as Markdown."""
-    hostile = Table("a|b", (("x_y", ("<b>", "[1](2)")),), ("name", "why"), ("*note*",))
+def test_nothing_in_a_table_is_read_as_markdown() -> None:
+    """Names and reasons stand as they are: no markup, no HTML, no further column, and nobody is called."""
+    hostile = Table("a|b", (("x_y", ("<b>", "[1](2)", "@team")),), ("name", "why"), ("*note*",))
 
-    shown = PLAN.to_markdown()
-    assert "a.sql" not in shown.replace("needs a.sql", "")
-    assert "index\\_build" in shown
-    assert shown.startswith(f"**{PLAN.summary}**\n\n|")
     assert markdown.write([hostile]).splitlines() == [
         "**a\\|b**",
         "",
         "| name | why |",
         "| --- | --- |",
-        "| x\\_y | \\<b\\><br>\\[1\\](2) |",
+        "| x\\_y | \\<b\\><br>\\[1\\](2)<br>@<!-- -->team |",
         "",
         "- \\*note\\*",
     ]

@@ -8,10 +8,9 @@ from typing import Any
 
 from attrs import frozen
 
-from kimbledb.model.names import quote_array
+from kimbledb.model.names import quote_array, words_in
 from kimbledb.model.plan import Plan
 from kimbledb.model.rehearsal import RehearsedTable
-from kimbledb.planning.mentions import words_in
 from kimbledb.server import queries
 from kimbledb.server.session import Session
 
