@@ -329,7 +329,7 @@ def _check_alone(plan: Plan, **others: object) -> None:
     if not all(migration.holds_sql for migration in plan.migrations):
         raise ConfigurationError(
             "this plan was pickled, and holds no SQL",
-            hint="pass its fingerprint, with the catalog: migrate(catalog=..., plan=plan.fingerprint)",
+            hint="pass its fingerprint, with the catalog, the schema and the limits by which it was made",
         )
 
 

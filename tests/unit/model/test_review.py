@@ -62,7 +62,7 @@ def test_it_holds_what_whoever_signs_needs() -> None:
     for text in (
         f"- fingerprint: `{PLAN.fingerprint}`",
         "- target: `db.example:5432/shop`, schema `tenant`, server 7",
-        "| 2 | b.sql | pending | not applied yet",
+        "| 2 | b.sql | pending | hazard: rows\\_deleted on orders",
         "| b.sql | rows\\_deleted | orders | about 1,200 | 16 kB | it is dropped<br>make a backup first |",
         "- b.sql: rows of orders: it is dropped",
         "```sql\nDROP TABLE orders;\n```",
