@@ -786,6 +786,16 @@ class TestForTests:
         monkeypatch.setenv("TMPDIR", tempfile.gettempdir())
         assert home.memory() is None
 
+    def test_what_is_left_in_memory(self, temporary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What a run that was killed with its watcher left in memory goes with the next start, wherever its own data are."""
+        leftover = tmp_path / "kimbledb-server-dead"
+        leftover.mkdir()
+        mark_temporary(leftover)
+        monkeypatch.setattr(home, "_MEMORY", tmp_path)
+        with home.temporary_home() as made:
+            assert made.parent == temporary
+            assert not leftover.exists()
+
     async def test_a_place(self, temporary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The folder of temporary data is made in that place, and removed."""
         place = tmp_path / "memory"

@@ -47,8 +47,7 @@ def temporary_home(place: Path | None = None) -> Iterator[Path]:
     Args:
         place: The folder in which it is made; None for the system's temporary folder.
     """
-    if place is not None:
-        _clear_dead_homes(place)
+    _clear_dead_homes(place or _MEMORY)
     with nullcontext() if place is None else suppress(FileNotFoundError):  # perhaps no other folder can be written
         _clear_dead_homes(Path(tempfile.gettempdir()))
     while True:
