@@ -203,6 +203,25 @@ async def test_the_sql_of_a_plan(database: str, folder: Folder) -> None:
     assert "--pending" in err
 
 
+async def test_several_schemas(database: str, folder: Folder) -> None:
+    """plan, migrate and verify take several --schema, with one exit code and one JSON value for all; others say so."""
+    folder.table(1, "a")
+    common = ("--catalog", str(folder.path), "--schema", "one", "--schema", "two")
+
+    code, out, _ = await kimbledb("plan", "--check", "--json", *common, dsn=database)
+    assert (code, [each["schema"] for each in json.loads(out)["results"]]) == (3, ["one", "two"])
+    code, out, err = await kimbledb("migrate", "--concurrency", "2", *common, dsn=database)
+    assert (code, "2 schemas in" in out, "schemas one, two" in err) == (0, True, True)
+    assert (await kimbledb("verify", *common, dsn=database))[0] == 0
+    assert (await kimbledb("plan", "--check", *common, dsn=database))[0] == 0
+    await sql(database, "DROP TABLE two.a")
+    code, out, _ = await kimbledb("verify", "--json", *common, dsn=database)
+    assert (code, [each["ok"] for each in json.loads(out)["results"]]) == (1, [True, False])
+    for wrong in (("status",), ("migrate", "--backup", "x")):
+        code, _, err = await kimbledb(*wrong, *common, dsn=database)
+        assert (code, "one --schema" in err) == (2, True)
+
+
 def at_terminal(patch: pytest.MonkeyPatch, answer: str) -> None:
     """Have somebody at a terminal who answers the next question."""
     patch.setattr("kimbledb.cli.call.is_at_terminal", lambda: True)

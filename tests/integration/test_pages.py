@@ -33,6 +33,7 @@ TRANSCRIPTS = {
     "existing": ("app", "copy", "true"),
     "own": ("shop",),
     "prove": ("shop",),
+    "habits": ("shop",),
     "watching": ("shop",),
     "deploy": ("shop",),
     "rehearse": ("shop",),

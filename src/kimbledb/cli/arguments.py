@@ -10,7 +10,7 @@ from kimbledb.server.targets import DSN_VARIABLES
 
 def groups() -> dict[str, argparse.ArgumentParser]:
     """Return a parser for each group of arguments."""
-    return {"database": _database(), "limits": _limits(), "backup": _backup(), "asking": _asking()}
+    return {"database": _database(), "limits": _limits(), "backup": _backup(), "asking": _asking(), "many": _many()}
 
 
 def _database() -> argparse.ArgumentParser:
@@ -30,7 +30,12 @@ def _database() -> argparse.ArgumentParser:
         metavar="DATA_DIR",
         help="a private PostgreSQL that this command starts and stops; its data stays where a folder is given",
     )
-    database.add_argument("--schema", help="the target schema (public)")
+    database.add_argument(
+        "--schema",
+        action="append",
+        metavar="NAME",
+        help="the target schema (public); plan, migrate and verify take several: repeat it",
+    )
     database.add_argument(
         "--catalog",
         action="append",
@@ -82,3 +87,15 @@ def _asking() -> argparse.ArgumentParser:
         "or with CI set, nothing is asked. It allows no loss: that takes --allow-data-loss",
     )
     return asking
+
+
+def _many() -> argparse.ArgumentParser:
+    many = argparse.ArgumentParser(add_help=False)
+    many.add_argument(
+        "--concurrency",
+        type=int,
+        default=8,
+        metavar="N",
+        help="with several --schema: the most connections that are open at once (8)",
+    )
+    return many

@@ -14,7 +14,7 @@ import os
 import pkgutil
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from importlib import import_module
 from types import ModuleType
 
@@ -39,14 +39,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(completion.script(every[1], options), end="")
         return ExitCode.DONE
     if every and not every[0].startswith("-") and every[0] not in names():
-        parser.error(habits.no_command(every, names()))
+        # Without the usage, which would push the answer away.
+        parser.exit(ExitCode.MISUSED, f"kimbledb: {habits.no_command(every, names())}\n")
     given, rest = parser.parse_known_args(every)
     if rest:
         # Not by argparse, which would print an option with its value, such as a password.
-        given.parser.error(habits.no_argument(every[0], rest[0], _options_of(given.parser), names()))
+        answer = habits.no_argument(every[0], rest[0], _options_of(given.parser), names())
+        parser.exit(ExitCode.MISUSED, f"kimbledb: {answer}\n")
     call = Call(given)
     try:
-        code: int = asyncio.run(signals.until_terminated(call.given.command(call)))
+        code: int = asyncio.run(signals.until_terminated(_command_of(call)))
     except (ConfigurationError, CatalogError, UnknownMigrationError) as error:
         return _explain(call, error, ExitCode.MISUSED)
     except KimbleDBError as error:
@@ -60,6 +62,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.REFUSED
     return code
+
+
+def _command_of(call: Call) -> Awaitable[int]:
+    if len(getattr(call.given, "schema", None) or ()) > 1:
+        from kimbledb.cli import several  # the calls for many
+
+        return several.command(call)
+    command: Awaitable[int] = call.given.command(call)
+    return command
 
 
 def _has_stray_dsn(arguments: Sequence[str]) -> bool:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from kimbledb.server.options import Options
     from kimbledb.server.targets import TargetLike
 
-GROUPS = ("database", "limits", "backup")
+GROUPS = ("database", "limits", "backup", "many")
 
 
 class Executor(Request):

@@ -16,7 +16,7 @@ from kimbledb.server.notifications import call_scope
 from kimbledb.server.options import Options
 from kimbledb.server.targets import TargetLike, is_named
 
-GROUPS = ("database", "limits")
+GROUPS = ("database", "limits", "many")
 
 
 async def plan(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from kimbledb.catalog.catalog import Catalog
-from kimbledb.errors import AlternativesError, ChangedMigrationError, UnknownMigrationError
+from kimbledb.errors import AlternativesError, ChangedMigrationError, ConfigurationError, UnknownMigrationError
 from kimbledb.execution import bootstrap, load_plan
 from kimbledb.execution.command import name_or_number
 from kimbledb.execution.messages import begin_step
@@ -192,6 +192,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 async def command(invocation: Invocation) -> int:
     """Record migrations in history by name, where nothing could show that they are applied."""
     given = invocation.given
+    every = [each for each in given.names if str(each).casefold() in ("all", "head", "heads", "latest")]
+    if every and every[0] not in invocation.catalog:
+        raise ConfigurationError(
+            f"`kimbledb stamp` takes names and numbers, and {every[0]!r} is none",
+            hint="`kimbledb adopt` records all that the database shows to be applied; stamp is for what it cannot show",
+        )
     async with invocation.target() as target:
         report = await stamp(
             target,

@@ -35,7 +35,7 @@ from kimbledb.server.targets import TargetLike
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
-GROUPS = ("database",)
+GROUPS = ("database", "many")
 #: How many of its findings a check names. ``rows`` holds them all.
 _SHOWN = 5
 

@@ -50,7 +50,7 @@ def test_a_named_command_imports_its_file_alone() -> None:
 def test_an_unknown_command_is_answered_with_those_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     """A command that does not exist ends with exit code 2 and the names of those that do."""
     with pytest.raises(SystemExit) as ended:
-        main(["migrat"])
+        main(["qqqqqq"])
 
     said = capsys.readouterr().err
     assert ended.value.code == 2
