@@ -14,7 +14,9 @@ def groups() -> dict[str, argparse.ArgumentParser]:
 
 
 def _database() -> argparse.ArgumentParser:
-    database = argparse.ArgumentParser(add_help=False)
+    parser = argparse.ArgumentParser(add_help=False)
+    # A group of its own stands below the options of the command, which are what its help is asked for.
+    database = parser.add_argument_group("database and output")
     database.add_argument(
         "--dsn", help=f"the database; else {', '.join(DSN_VARIABLES)} or libpq's variables from the environment"
     )
@@ -50,7 +52,7 @@ def _database() -> argparse.ArgumentParser:
     loudness = database.add_mutually_exclusive_group()
     loudness.add_argument("-q", "--quiet", action="store_true", help="print what is asked for and errors, no progress")
     loudness.add_argument("-v", "--verbose", action="store_true", help="print each statement and check, a line each")
-    return database
+    return parser
 
 
 def _limits() -> argparse.ArgumentParser:

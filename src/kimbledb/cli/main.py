@@ -125,7 +125,12 @@ def _parser(arguments: Iterable[str]) -> argparse.ArgumentParser:
             commands.add_parser(name)
             continue
         module = import_module(f"{operations.__name__}.{name}")
-        own = commands.add_parser(name, parents=[shared[group] for group in module.GROUPS], help=_help_of(module))
+        own = commands.add_parser(
+            name,
+            parents=[shared[group] for group in module.GROUPS],
+            help=_help_of(module),
+            description=inspect.getdoc(module.command),
+        )
         module.add_arguments(own)
         own.set_defaults(command=module.command, parser=own)
     parser.set_defaults(parsers=commands.choices)
