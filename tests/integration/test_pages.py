@@ -32,6 +32,7 @@ TRANSCRIPTS = {
     "plain-sql": ("shop", "branch"),
     "existing": ("app", "copy", "true"),
     "own": ("shop",),
+    "sign": ("shop",),
     "prove": ("shop",),
     "habits": ("shop",),
     "watching": ("shop",),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import pickle
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +140,44 @@ async def test_another_database_is_named(shop: Folder, server: str, database: st
         "to: nothing when it was signed, notes.sql in this call",
         "total.sql: pending when it was signed, and pending, not asked for now",
     ]
+
+
+async def test_a_plan_with_nothing_to_do_is_for_one_database(database: str, server: str, folder: Folder) -> None:
+    """Where nothing is pending, the database is still the one that was named, and history tells no more than that."""
+    folder.table(1, "orders")
+    async with fresh_database(server) as other:
+        for each in (database, other):
+            await kimbledb.migrate(each, catalog=folder.catalog)
+        plan = await kimbledb.plan(database, catalog=folder.catalog)
+
+        assert (await kimbledb.migrate(database, plan=plan)).applied == ()
+        [line] = await changes(other, plan)
+    assert line.startswith("another database: signed for test_")
+
+
+async def test_a_run_that_nobody_signed_is_a_change(shop: Folder, database: str) -> None:
+    """What another run applies of a signed plan is named with who did it, while something is left; all of it is as good."""
+    shop.add(4, "last", "ALTER TABLE notes ADD COLUMN text text;\n", facts='requires = ["total.sql"]')
+    catalog = shop.catalog
+    plan = await kimbledb.plan(database, catalog=catalog)
+
+    await kimbledb.migrate(database, catalog=catalog, to="total.sql")
+
+    line, *_ = await changes(database, plan)
+    assert line.startswith("total.sql was applied since (applied by ")
+    await kimbledb.migrate(database, catalog=catalog)
+    assert (await kimbledb.migrate(database, plan=plan)).applied == ()
+
+
+async def test_the_log_cannot_say_what_was_signed(shop: Folder, database: str) -> None:
+    """An entry of the log that calls another plan the signed one is not believed: a fingerprint is that of its parts."""
+    plan = await kimbledb.plan(database, catalog=shop.catalog)
+    forged = f"kp1-{'0' * 32}-{'0' * 14}"
+    basis = base64.b64encode(zlib.compress(json.dumps(plan.basis.as_dict()).encode())).decode()
+    detail = json.dumps({"plan": {"fingerprint": forged, "basis": basis}})
+    await sql(database, "INSERT INTO migration_log (event, detail) VALUES ('apply', $1::jsonb)", detail)
+
+    assert len(await changes(database, forged, catalog=shop.catalog)) > 5
 
 
 async def test_a_plan_for_an_empty_database(shop: Folder, server: str, database: str) -> None:

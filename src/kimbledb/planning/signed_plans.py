@@ -272,9 +272,9 @@ class Comparison:
 
     def _of_steps(self, named: Collection[str]) -> Iterator[str]:
         """Yield the steps that would be done otherwise, but for those of which another line tells why."""
-        told = "\n".join(named)
+        told, files = "\n".join(named), {key.partition(" ")[2] for key, _, _ in self._differing("files")}
         for name, signed, now in self._differing("steps"):
-            if name in self.done or name in told:
+            if name in self.done or name in files or name in told:
                 continue
             then, later = (_state_of(each) for each in (signed, now))
             if then == later:
