@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import kimbledb
 from kimbledb.cli.main import main
 from kimbledb.execution.rehearsing import dump
 from kimbledb.server.targets import target_of
-from tests.support.databases import fresh_database, sql, take_snapshot
+from tests.support.databases import as_role, fresh_database, sql, take_snapshot
 from tests.support.folders import Folder
 
 BASE = """
@@ -406,16 +407,20 @@ async def test_a_sample_of_rows(database: str, server: str, folder: Folder, conn
         "UPDATE things SET a = a;\n"
         "INSERT INTO things (a, b) VALUES (99, 'no');\n"
         "UPDATE things SET a = word::integer;\n"
-        "INSERT INTO parts VALUES (1, 'b');",
+        "INSERT INTO parts VALUES (1, 'b');\n"
+        # What changes tables is run without the rows that stop it.
+        "ALTER TABLE things ALTER COLUMN word TYPE integer USING word::integer;\n"
+        "ALTER TABLE parts ALTER COLUMN up_a SET NOT NULL;",
     )
 
     report = await kimbledb.rehearse(database, catalog=folder.catalog, server=server, sample=3)
 
-    assert [each.unknown is None for each in report.statements] == [True] * 5 + [False, True, True]
-    assert [each.will_fail is None for each in report.statements] == [True] * 6 + [False, False]
+    assert [each.unknown is None for each in report.statements] == [True] * 5 + [False, True, True, False, False]
+    assert [each.will_fail is None for each in report.statements] == [True] * 6 + [False] * 4
     assert report.statements[4].locks == {"seen": "ROW EXCLUSIVE"}
     assert "22P02" in str(report.statements[6].will_fail)
     assert "23505" in str(report.statements[7].will_fail)
+    assert report.statements[8].rewrites == ("things",)
     assert report.sampled == 56
     assert "secret" not in f"{report}{report.as_dict()}{report._repr_html_()}"
     with pytest.raises(kimbledb.ConfigurationError, match="sample is 0"):
@@ -510,3 +515,29 @@ async def test_the_command(
     assert [each["locks"] for each in found["statements"]] == [{"a": READERS}, {"a": READERS}]
     assert "1 row of a (t) with NULL" in found["statements"][1]["will_fail"]
     assert found["locked"][0]["table"]["name"] == "a"
+
+
+async def test_it_runs_as_the_role_that_migrates(server: str, folder: Folder) -> None:
+    """The owner of a schema, who is no superuser, rehearses on both kinds of server; what is made there is the owner's."""
+    role = f"rehearsing_{secrets.token_hex(4)}"
+    await sql(server, f"CREATE ROLE {role} LOGIN PASSWORD '{role}'")
+    try:
+        async with fresh_database(server, f"CREATE SCHEMA app AUTHORIZATION {role}") as dsn:
+            target = as_role(dsn, role)
+            folder.add(1, "a", "CREATE TABLE a (id integer PRIMARY KEY);\nALTER TABLE a ENABLE ROW LEVEL SECURITY;")
+            await kimbledb.migrate(target, catalog=folder.catalog, schema="app")
+            await sql(target, "INSERT INTO app.a VALUES (1)")
+            folder.add(
+                2,
+                "b",
+                f"DO $$ BEGIN ASSERT current_user = '{role}' AND current_schema = 'app'; END $$;\n"
+                "CREATE POLICY p ON a TO CURRENT_USER USING (true);\nALTER TABLE a ADD CHECK (id > 1);",
+            )
+            for given in (server, None):
+                report = await kimbledb.rehearse(target, catalog=folder.catalog, schema="app", server=given, sample=1)
+
+                assert [each.unknown for each in report.statements] == [None] * 3
+                assert [dict(each.locks) for each in report.statements] == [{}, {"a": READERS}, {}]
+                assert [each.line for each in report.failing] == [3]
+    finally:
+        await sql(server, f"DROP ROLE {role}")

@@ -26,6 +26,8 @@ _SHORT = re.compile(r"character(?: varying)?\((?P<most>\d+)\)")
 #: What a key does to the rows that refer to it.
 _FOLLOWS = re.compile(r"\bON (?:DELETE|UPDATE) (?:CASCADE|SET)\b")
 _VALUE = re.compile(r"\bVALUE\b")
+#: The facts by which a new column has a value in each row that is there.
+_GIVES_VALUE = frozenset({"default", "identity", "generated"})
 _ALTERS = re.compile(r"alter\b", re.IGNORECASE)
 _BLOCK = re.compile(r"do\b", re.IGNORECASE)
 _ANY_USING = re.compile(r"\busing\b", re.IGNORECASE)
@@ -144,6 +146,8 @@ class RowsSoFar:
         for key, facts in (*effect.creates.items(), *effect.changes.items()):
             if key[0] == "column" and facts.get("not_null"):
                 was = self.found.objects.get(key, {})
+                if key in effect.creates and not facts.keys().isdisjoint(_GIVES_VALUE):
+                    continue  # whatever the rows are, each gets a value, or the clone's server refuses it as well
                 if not was.get("not_null") or ("not_null_options" in was and "not_null_options" not in facts):
                     yield key, facts
         for key, facts in (*effect.creates.items(), *effect.changes.items()):

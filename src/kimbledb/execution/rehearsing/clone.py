@@ -41,6 +41,8 @@ class Clone:
     as_role: str
     #: What it lacks, a line each.
     notes: tuple[str, ...]
+    #: Whether its server is thrown away afterwards.
+    is_own: bool
 
 
 @asynccontextmanager
@@ -110,11 +112,16 @@ class _Maker:
                 left_out = await dump.restore(session, schema, without)
             await self._take_settings(name)
             role = quote_identifier(self._source.role)
+            as_role = ""
+            if look["superuser"] and look["role"] != self._source.role:
+                await self._do(f"ALTER DATABASE {quote_identifier(name)} OWNER TO {role}", "no clone can be made")
+                as_role = f"SET SESSION AUTHORIZATION {role};\n"
             yield Clone(
                 clone,
                 look["version"],
-                f"SET SESSION AUTHORIZATION {role};\n" if self._is_own else "",
+                as_role,
                 tuple(self._notes(without, left_out, look["version_number"])),
+                self._is_own,
             )
         finally:
             # A server of our own goes with all that is on it.

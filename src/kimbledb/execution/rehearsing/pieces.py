@@ -49,8 +49,8 @@ class Stage:
     pieces: tuple[Piece, ...]
     #: Whether they run in one transaction. Otherwise each runs in one of its own, or in none where the server wants that.
     together: bool = True
-    #: Whether what they make is closed where the catalog is: a completion grants what is declared.
-    closes: bool = True
+    #: Whether the rows of the target are asked what they break. Of a completion the plan has asked them.
+    asks: bool = True
     #: What stands before the first statement.
     ahead: str = field(default="", repr=False)
 
@@ -77,7 +77,7 @@ def stages_of(step: Step, *, hosted: bool) -> list[Stage]:
         filling = [update(table, each) for table, each in by_table(migration.fills).items()]
         derived = _derived(filling, f"{migration.file('apply')} (fills)")
         return [
-            Stage(migration, tuple(_of_script(migration.script("online"))), together=False, closes=False),
+            Stage(migration, tuple(_of_script(migration.script("online"))), together=False),
             Stage(migration, (*_of_scripts(scripts), *derived)),
         ]
     return [Stage(migration, tuple(_of_scripts(scripts)))]
@@ -87,15 +87,14 @@ def _completing(migration: Migration, completion: Completion, *, hosted: bool) -
     name = migration.file("apply")
     if completion.online:
         ahead = _derived(map(str, completion.online), f"{name} (online)")
-        yield Stage(migration, tuple(ahead), together=False, closes=False)
+        yield Stage(migration, tuple(ahead), together=False, asks=False)
     inside = list(_derived(completion.statements, f"{name} (completion)"))
     copies = list(_derived((each.rstrip().rstrip(";") for each in copying(completion)), f"{name} (completion)"))
     scripts = list(migration.applied_scripts(hosted=hosted).values()) if completion.runs_script else []
     everything = (*inside, *_of_scripts(scripts), *copies)
     if everything:
-        yield Stage(
-            migration, everything, closes=completion.runs_script, ahead="SET LOCAL check_function_bodies = off;\n"
-        )
+        head = "SET LOCAL check_function_bodies = off;\n"
+        yield Stage(migration, everything, asks=completion.runs_script, ahead=head)
 
 
 def ahead_of(completion: Completion, there: Snapshot, name: str) -> list[Piece]:

@@ -16,12 +16,13 @@ from kimbledb.execution.rehearsing.clone import Clone
 from kimbledb.execution.rehearsing.contents import Contents
 from kimbledb.execution.rehearsing.old_queries import OldQueries
 from kimbledb.execution.rehearsing.sample import Sample
-from kimbledb.execution.rehearsing.scripts import Rehearser
+from kimbledb.execution.rehearsing.scripts import HISTORY, Rehearser
 from kimbledb.execution.rehearsing.source import Source
 from kimbledb.execution.run import Request
-from kimbledb.inspection import history, preflight
+from kimbledb.inspection import history
 from kimbledb.inspection.proof import Site
 from kimbledb.model.clock import stopwatch
+from kimbledb.model.completion import undecided
 from kimbledb.model.migration import schemas_reached
 from kimbledb.model.plan import Plan, StepState
 from kimbledb.model.redaction import masked
@@ -33,7 +34,6 @@ from kimbledb.server.driver import ServerError, first_line
 from kimbledb.server.runner import Runner
 from kimbledb.server.session import Session
 
-HISTORY = frozenset(preflight.HISTORY)
 _ELSEWHERE = "name a server that has it: server=..."
 
 
@@ -127,16 +127,17 @@ async def _rehearse(
     session: Session, request: Request, goal: Goal, original: _Original, made: Clone, queries: Sequence[str]
 ) -> tuple[Rehearser, OldQueries]:
     """Run the plan on the clone."""
-    if made.as_role:
-        await session.send(made.as_role)
     await sample_rows.give(session, original.sample)
     await contents.give(session, original.contents, goal.schema)
+    if made.as_role:
+        await session.send(made.as_role)
     state = await history.look(session, goal.schema)
     migrations = [step.migration for step in original.plan.pending]
     try:
         state = await bootstrap.prepare(session, state, goal.schema, migrations, schemas_reached(request.catalog))
     except PreflightError as error:
-        raise RehearsalError(f"the clone is not ready for the migrations: {error.message}", hint=_ELSEWHERE) from error
+        hint = _ELSEWHERE if made.is_own else None
+        raise RehearsalError(f"the clone is not ready for the migrations: {error.message}", hint=hint) from error
     site = Site.of(state, goal.schema, request.catalog)
     rehearser = Rehearser(
         session,
@@ -152,6 +153,8 @@ async def _rehearse(
     )
     await rehearser.begin()
     async with made.target.session(request.options) as second:
+        if made.as_role:
+            await second.send(made.as_role)
         tried = OldQueries(second, site.path)
         await tried.begin(queries)
         for step in original.plan.pending:
@@ -169,7 +172,10 @@ def _tables(rehearser: Rehearser, found: Source) -> dict[str, RehearsedTable]:
 
 
 def _notes(original: _Original, made: Clone, rehearser: Rehearser, tried: OldQueries) -> Sequence[str]:
-    notes = list(made.notes)
+    notes = [*original.plan.notes, *made.notes]
+    for step in original.plan.pending:
+        if step.completion is not None:
+            notes += [f"{step.name}: {line}" for line in undecided(step.completion.undecided)]
     if original.sample.count:
         notes.append(f"the clone held {original.sample.count} rows of the target")
     if tried.unfit:

@@ -18,11 +18,13 @@ from kimbledb.execution.rehearsing import sights
 from kimbledb.execution.rehearsing.pieces import Piece, Stage, ahead_of, stages_of
 from kimbledb.execution.rehearsing.sights import Seen, Sight
 from kimbledb.execution.work import Work
-from kimbledb.inspection import snapshot
+from kimbledb.inspection import preflight, snapshot
 from kimbledb.model.clock import stopwatch
+from kimbledb.model.names import quote_identifier
 from kimbledb.model.objects import quoted
 from kimbledb.model.plan import Step
 from kimbledb.model.rehearsal import RehearsedStatement
+from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.text import one_line
 from kimbledb.planning.rehearsed_rows import Asked, RowsSoFar
 from kimbledb.server.codes import own_code
@@ -39,6 +41,11 @@ _SAVEPOINT = "kimbledb_sight"
 _WANTS_NO_TRANSACTION = frozenset({"25001", "2D000"})
 #: The classes of SQLSTATEs of statements that want rows: cardinality, values, constraints, an exception of a block.
 _OF_ROWS = frozenset({"21", "22", "23", "P0"})
+#: What changes tables: without rows it does so, too.
+_DEFINES = re.compile(r"(?:alter|create)\b", re.IGNORECASE)
+#: How the reason begins of what fails on rows of the sample.
+ON_ROWS = "it fails on rows of the target"
+HISTORY = frozenset(preflight.HISTORY)
 _FOREIGN_KEY = "23503"
 #: By these the server would choose to read a small table from end to end where it need not. A statement that scans all the
 #: same must do so on a large one, too.
@@ -95,6 +102,9 @@ class Rehearser:
     filled: frozenset[str] = frozenset()
     #: The rows of the target by now; None where no table holds any.
     _rows: RowsSoFar | None = field(init=False, default=None)
+    #: Whether statements that asked nothing changed the tables since, and which tables they wrote anew.
+    _behind: bool = field(init=False, default=False)
+    _rewritten: set[int] = field(init=False, factory=set)
     _transactions: int = 0
     #: What was there before the migration that runs.
     _there: Sight = field(init=False, factory=Sight)
@@ -148,26 +158,55 @@ class Rehearser:
 
     # In one transaction.
 
-    async def _together(self, step: Step, stage: Stage) -> None:
+    async def _together(self, step: Step, stage: Stage) -> bool:
+        """Run statements in one transaction, and return whether the server lets them run in one."""
         self._transactions += 1
         wanting: dict[int, ServerError] = {}
+        #: What stops a statement on rows of the sample, without which it ran then.
+        broken: dict[int, str | None] = {}
+        #: What was seen of statements before rows of the sample were taken away.
+        kept: dict[int, Ran] = {}
         rows = self._rows
         while True:
             ran: list[Ran] = []
-            self._rows = rows
+            self._rows, self._behind, self._rewritten = rows, False, set()
             try:
                 async for each in self._one_try(stage, wanting):
                     ran.append(each)
             except _Fails as failure:
-                number = _blamed(failure.number, stage.pieces, wanting)
-                if number not in wanting and _wants_rows(failure.error):
-                    wanting[number] = failure.error
+                error, number = failure.error, _blamed(failure.number, stage.pieces, wanting)
+                if not stage.together and error.sqlstate in _WANTS_NO_TRANSACTION:
+                    self._transactions -= 1
+                    return False
+                if _wants_rows(error) and number not in wanting:
+                    if number not in broken and await self._empty(stage.pieces[number], error):
+                        broken[number] = _on_rows(error) if _is_of_sample(error) else None
+                        kept = {**dict(enumerate(ran[:number])), **kept}
+                    else:
+                        wanting[number] = error
                     continue
                 ran = ran[:number]
-                ran.append(Ran(stage.pieces[number], error=_described(failure.error)))
+                ran.append(Ran(stage.pieces[number], error=_described(error)))
                 self.stopped = True
-            self._note(step, ran, self._transactions)
-            return
+            seen = [kept.get(place, each) for place, each in enumerate(ran)]
+            seen = [evolve(each, error=broken.get(place) or each.error) for place, each in enumerate(seen)]
+            self._note(step, seen, self._transactions)
+            return True
+
+    async def _empty(self, piece: Piece, error: ServerError) -> bool:
+        """Take the rows away on which a statement failed that changes tables, and return whether that was possible."""
+        if not (self.sampled and _DEFINES.match(piece.skeleton)):
+            return False
+        there = (each for each in (await self._look()).relations.values() if each.schema == self.schema)
+        tables = [each.name for each in there if each.kind in "rp" and each.name not in HISTORY]
+        named = {error.table_name} if error.table_name in tables else statements.names_in(piece.text)
+        tables = [each for each in tables if each in named] or tables
+        names = ", ".join(f"{quote_identifier(self.schema)}.{quote_identifier(each)}" for each in tables)
+        try:
+            await self.session.send(f"TRUNCATE {names} CASCADE;\n")
+        except ServerError:
+            return False
+        return True
 
     async def _one_try(self, stage: Stage, wanting: Mapping[int, ServerError]) -> AsyncIterator[Ran]:
         """Run the statements of a stage in a transaction, without those that want rows."""
@@ -186,9 +225,11 @@ class Rehearser:
             seconds = clock()
             after = await self._look_inside()
             seen = sights.seen_inside(self._there, begin, before, after, piece)
-            asked, unknown = await self._ask_rows(piece, seen, after, inside=True)
+            asked, unknown = await self._ask_rows(stage, piece, seen, after, inside=True)
             yield Ran(piece, seen, seconds, asked=asked, unknown=unknown)
             before = after
+        if not stage.asks:
+            await self._catch_up(before, inside=True)
         await self._send(len(stage.pieces), self._ending(stage, work))
 
     async def _begin(self, stage: Stage, work: Work) -> Sight:
@@ -218,34 +259,27 @@ class Rehearser:
 
     async def _apart(self, step: Step, stage: Stage) -> None:
         for piece in stage.pieces:
-            if not statements.runs_alone(piece.skeleton):
-                self._transactions += 1
-                alone = evolve(stage, pieces=(piece,))
-                try:
-                    ran = [each async for each in self._one_try(alone, {})]
-                except _Fails as failure:
-                    if failure.error.sqlstate not in _WANTS_NO_TRANSACTION:
-                        self._note(step, [self._failed(piece, failure.error)], self._transactions)
-                        if self.stopped:
-                            return
-                        continue
-                else:
-                    self._note(step, ran, self._transactions)
-                    continue
-            before = await self._look()
-            clock = stopwatch()
-            try:
-                await self.session.send(piece.text)
-            except ServerError as error:
-                self._note(step, [self._failed(piece, error)], None)
-                if self.stopped:
-                    return
-                continue
-            seconds = clock()
-            after = await self._look()
-            seen = sights.seen_outside(self._there, before, after, piece)
-            asked, unknown = await self._ask_rows(piece, seen, after, inside=False)
-            self._note(step, [Ran(piece, seen, seconds, asked=asked, unknown=unknown)], None)
+            if self.stopped:
+                return
+            alone = statements.runs_alone(piece.skeleton)
+            if alone or not await self._together(step, evolve(stage, pieces=(piece,))):
+                self._note(step, [await self._outside(stage, piece)], None)
+
+    async def _outside(self, stage: Stage, piece: Piece) -> Ran:
+        """Run a statement in no transaction."""
+        before = await self._look()
+        clock = stopwatch()
+        try:
+            await self.session.send(piece.text)
+        except ServerError as error:
+            return self._failed(piece, error)
+        seconds = clock()
+        after = await self._look()
+        seen = sights.seen_outside(self._there, before, after, piece)
+        asked, unknown = await self._ask_rows(stage, piece, seen, after, inside=False)
+        if not stage.asks:
+            await self._catch_up(after, inside=False)
+        return Ran(piece, seen, seconds, asked=asked, unknown=unknown)
 
     def _failed(self, piece: Piece, error: ServerError) -> Ran:
         if _wants_rows(error):
@@ -256,7 +290,7 @@ class Rehearser:
     def _left_out(self, piece: Piece, error: ServerError) -> Ran:
         """Return a statement that failed on the rows of the clone, or for want of rows, and was left out."""
         if self.sampled and _is_of_sample(error):
-            return Ran(piece, error=f"it fails on rows of the target: {_described(error)}")
+            return Ran(piece, error=_on_rows(error))
         return Ran(piece, wants_rows=_described(error))
 
     # What is seen.
@@ -269,9 +303,9 @@ class Rehearser:
         """Look in the transaction that is open, whose settings come back afterwards."""
         return sights.sight_of(await self._answer(sights.question(everything=everything)))
 
-    async def _answer(self, question: str) -> Any:
+    async def _answer(self, question: str, settings: str = "") -> Any:
         """Ask a question in the transaction that is open, whose settings come back afterwards."""
-        settings = self.session.settings() + pin(PINNED_FOR_QUESTIONS)
+        settings = settings or self.session.path()
         [answer] = await self.session.send(
             f"SAVEPOINT {_SAVEPOINT};\nSET LOCAL ROLE NONE;\n{settings}{question}"
             f"ROLLBACK TO {_SAVEPOINT};\nRELEASE {_SAVEPOINT};\n"
@@ -279,7 +313,7 @@ class Rehearser:
         return answer.value
 
     async def _ask_rows(
-        self, piece: Piece, seen: Seen, after: Sight, *, inside: bool
+        self, stage: Stage, piece: Piece, seen: Seen, after: Sight, *, inside: bool
     ) -> tuple[Mapping[str, Asked], tuple[str, ...]]:
         """Return what a statement asks of the rows of the target, and what cannot be asked."""
         if self._rows is None:
@@ -288,16 +322,30 @@ class Rehearser:
         filled = [each for each in seen.ruled if self._is_filled(each)]
         if not filled and _OF_TYPES.match(piece.skeleton) is None:
             return {}, ()
-        path = self.messages.path
-        if inside:
-            question = snapshot.question(self.schema, path, identities=True)
-            found = snapshot.snapshot_of(await self._answer(question))
-        else:
-            found = await snapshot.take(self.session, self.schema, path, identities=True)
+        if not stage.asks:
+            self._rewritten |= set(seen.rewrites)
+            self._behind = True
+            return {}, ()
+        found = await self._snapshot(inside=inside)
         rewritten = self._names(seen.rewrites, after)
         self._rows, asked, unknown = self._rows.after(found, piece.text, rewritten)
         those = {name: each for name, each in asked.items() if each.breaking.table in self._names_filled(after)}
         return those, tuple(unknown)
+
+    async def _catch_up(self, after: Sight, *, inside: bool) -> None:
+        """Note the objects and the rows after statements that asked nothing of them."""
+        if self._rows is not None and self._behind:
+            found = await self._snapshot(inside=inside)
+            self._rows, _, _ = self._rows.after(found, "", self._names(self._rewritten, after))
+        self._behind, self._rewritten = False, set()
+
+    async def _snapshot(self, *, inside: bool) -> Snapshot:
+        path = self.messages.path
+        if inside:
+            question = snapshot.question(self.schema, path, identities=True)
+            settings = self.session.settings() + pin(PINNED_FOR_QUESTIONS)
+            return snapshot.snapshot_of(await self._answer(question, settings))
+        return await snapshot.take(self.session, self.schema, path, identities=True)
 
     def _is_filled(self, oid: int) -> bool:
         was = self.origin.relations.get(oid)
@@ -356,6 +404,10 @@ def _unknown(ran: Ran) -> Iterator[str]:
 
 def _wants_rows(error: ServerError) -> bool:
     return own_code(error) is None and error.sqlstate[:2] in _OF_ROWS
+
+
+def _on_rows(error: ServerError) -> str:
+    return f"{ON_ROWS}: {_described(error)}"
 
 
 def _is_of_sample(error: ServerError) -> bool:
