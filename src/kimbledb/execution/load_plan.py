@@ -176,4 +176,4 @@ async def with_hazards(runner: Runner, session: Session, goal: Goal, loaded: Loa
     online = runner.can_open_second_session(session, loaded.state.process_id)
     tables = loaded.tables or await sizes.ask(session, goal.schema)
     plan = await sizes.with_hazards(loaded.plan, tables, online=online, hosted=loaded.state.hosted)
-    return evolve(loaded, plan=evolve(plan, tables=tables.tables))
+    return evolve(loaded, plan=plan)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 from attrs import evolve
 
+from kimbledb.model.basis import digest
 from kimbledb.model.names import quote_literal
 from kimbledb.model.objects import quoted
+from kimbledb.model.origin import TableState
 from kimbledb.model.plan import Plan
 from kimbledb.planning import hazards
 from kimbledb.planning.hazards import Tables
@@ -36,6 +39,21 @@ def large(tables: Tables) -> frozenset[str]:
     return frozenset(quoted(name) for name, facts in tables.tables.items() if facts["own_bytes"] >= LARGE)
 
 
+def states(tables: Tables) -> dict[str, TableState]:
+    """Return what a plan keeps of the tables, by their names.
+
+    Args:
+        tables: The tables with their sizes.
+    """
+    return {
+        name: TableState(
+            None if facts["busy"] else facts["filled"],
+            sys.intern(digest([facts["columns"], sorted(facts["constraints"])])),
+        )
+        for name, facts in tables.tables.items()
+    }
+
+
 async def with_hazards(plan: Plan, tables: Tables, *, online: bool, hosted: bool) -> Plan:
     """Return a plan whose pending steps have their hazards, and whether online.sql runs first.
 
@@ -61,6 +79,7 @@ async def with_hazards(plan: Plan, tables: Tables, *, online: bool, hosted: bool
     )
     return evolve(
         plan,
+        tables=states(tables),
         steps=tuple(
             evolve(step, hazards=found_hazards[step.name][0], online=found_hazards[step.name][1])
             if step.to_apply

@@ -44,8 +44,8 @@ class Basis:
     @cached_property
     def fingerprint(self) -> str:
         """``kp1-``, 32 digits that cover all of it, and two for each kind of texts, in hexadecimal."""
-        digests = [sha256(json.dumps(self.parts.get(kind, {}), sort_keys=True)) for kind in KINDS]
-        return f"kp1-{sha256(' '.join(digests))[:DIGITS]}-{''.join(each[:2] for each in digests)}"
+        digests = [_sha256(json.dumps(self.parts.get(kind, {}), sort_keys=True)) for kind in KINDS]
+        return f"kp1-{_sha256(' '.join(digests))[:DIGITS]}-{''.join(each[:2] for each in digests)}"
 
     def of(self, kind: str) -> Mapping[str, str]:
         """Return the texts of a kind, by their names.
@@ -59,11 +59,6 @@ class Basis:
     def to_apply(self) -> list[str]:
         """The names of the migrations that the plan applies."""
         return [name for name, value in self.of("steps").items() if value.startswith(APPLY)]
-
-    @property
-    def is_of_nothing(self) -> bool:
-        """Whether the database holds nothing: no history, and no object in the target schema."""
-        return not self.of("history") and not self.of("schema") and self.of("target")["contents"] == "nothing"
 
     def replacing(self, kind: str, texts: Mapping[str, str]) -> Basis:
         """Return a basis with other texts of one kind.
@@ -111,6 +106,10 @@ def kinds_that_differ(one: str, other: str) -> list[str]:
     return [kind for kind, first, second in digits if first != second]
 
 
-def sha256(text: str) -> str:
-    """Return SHA-256 of a text, in hexadecimal."""
+def digest(value: object) -> str:
+    """Return the digits that stand for a value of JSON in a basis."""
+    return _sha256(json.dumps(value, sort_keys=True))[:DIGITS]
+
+
+def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
-from kimbledb.model.basis import APPLY, DIGITS, EMPTY, FILLED, LOCKED, MISSING, THERE, Basis, sha256
+from kimbledb.model.basis import APPLY, DIGITS, EMPTY, FILLED, LOCKED, MISSING, THERE, Basis, digest
 from kimbledb.model.evidence import AppliedMigration, Evidence
 from kimbledb.model.names import words_of
 from kimbledb.model.objects import quoted
@@ -73,13 +71,10 @@ def _objects_of(evidence: Evidence | None) -> dict[str, str]:
 def _tables_of(plan: Plan) -> tuple[dict[str, str], dict[str, str]]:
     """Return, for each table that pending steps name, whether it holds rows, and the form of its columns."""
     named = {word for step in plan.pending for word in names_in(step)} if plan.tables else set()
-    there = {name: facts for name, facts in plan.tables.items() if name in named}
+    there = {name: state for name, state in plan.tables.items() if name in named}
     return (
-        {name: LOCKED if facts["busy"] else FILLED if facts["filled"] else EMPTY for name, facts in there.items()},
-        {
-            f"the form of table {quoted(name)}": _digest([facts["columns"], sorted(facts["constraints"])])
-            for name, facts in there.items()
-        },
+        {name: LOCKED if state.filled is None else FILLED if state.filled else EMPTY for name, state in there.items()},
+        {f"the form of table {quoted(name)}": state.form for name, state in there.items()},
     )
 
 
@@ -123,9 +118,5 @@ def _step(step: Step) -> str:
             [each.table, each.source, sorted(each.values.items()), sorted(each.fits.items())]
             for each in completion.set_aside
         ]
-        way.append(f"written {_digest([list(completion.sql_lines), copies])}")
+        way.append(f"written {digest([list(completion.sql_lines), copies])}")
     return f"{APPLY}{step.migration.checksum[:DIGITS]} {', '.join([state, *way])}"
-
-
-def _digest(value: Any) -> str:
-    return sha256(json.dumps(value, sort_keys=True))[:DIGITS]

@@ -43,3 +43,13 @@ class Wishes:
             "set_aside": ", ".join(self.set_aside) or None,
         }
         return {name: value for name, value in given.items() if value is not None}
+
+
+@frozen
+class TableState:
+    """What a plan knows of a table beside its name."""
+
+    #: Whether it holds rows; None where it is locked, so that nobody can tell.
+    filled: bool | None
+    #: A digest of its columns and constraints.
+    form: str

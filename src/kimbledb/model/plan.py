@@ -15,7 +15,7 @@ from kimbledb.model.completion import Completion
 from kimbledb.model.evidence import AppliedMigration, Evidence
 from kimbledb.model.hazard import Hazard
 from kimbledb.model.migration import Migration, folder_of
-from kimbledb.model.origin import Place, Wishes
+from kimbledb.model.origin import Place, TableState, Wishes
 from kimbledb.model.presentation import Json, Report, plain
 from kimbledb.model.tables import Table
 from kimbledb.model.text import counted, few, one_line
@@ -204,9 +204,8 @@ class Plan(Report):
     wishes: Wishes = field(factory=Wishes)
     #: The evidence by which it was made, or None.
     evidence: Evidence | None = field(default=None, repr=False)
-    #: The tables of the schema, by name, each with whether it is filled, its columns and its constraints; none where
-    #: nothing is pending, or the schema is empty.
-    tables: Mapping[str, Mapping[str, Any]] = field(factory=dict, repr=False)
+    #: The tables of the schema, by name; none where nothing is pending, or the schema is empty.
+    tables: Mapping[str, TableState] = field(factory=dict, repr=False)
     #: Its basis, where it was pickled: without the SQL of its migrations it could not be made again.
     _basis: Basis | None = field(default=None, repr=False)
 

@@ -151,6 +151,8 @@ class Executor(Request):
                 awaited = awaited or await self._awaited(session, goal, run.runner)
                 if awaited is not None:
                     loaded = await awaited.look(session)
+                    if signature is not None:
+                        await signature.check(session, loaded.state, loaded.plan, looked=False)
                     owner = loaded.state.history_owner
                     return MigrationReport((), loaded.plan, run.clock(), VerificationReport(()), history_owner=owner)
             if apply_run is None:

@@ -77,7 +77,7 @@ def same_where_known(signed: Basis, now: Basis) -> Basis:
     before, target = signed.of("target"), dict(now.of("target"))
     if before.get("server") == "unknown":
         target["server"] = "unknown"
-    if "database" not in before and now.is_of_nothing:
+    if "database" not in before:
         target = {name: each for name, each in target.items() if name in before}
     return now.replacing("target", target)
 
@@ -91,8 +91,8 @@ def variants(now: Basis) -> Iterator[Basis]:
         each = now.replacing("rows", {**rows, **dict(zip(locked, values, strict=True))})
         yield each
         yield each.replacing("target", {**target, "server": "unknown"})
-    if now.is_of_nothing:
-        yield now.replacing("target", {name: target[name] for name in ("schema", "platform", "contents")})
+    # Whether this database is empty is told by other parts.
+    yield now.replacing("target", {name: target[name] for name in ("schema", "platform", "contents")})
 
 
 @frozen(eq=False, slots=False)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import kimbledb
 from kimbledb import AppliedMigration, Catalog, Evidence, Finding, Migration, ObjectState, Planner
 from kimbledb.model.basis import KINDS, Basis, is_fingerprint
-from kimbledb.model.origin import Place
+from kimbledb.model.origin import Place, TableState
 from kimbledb.model.plan import Plan
 from tests.support.folders import Folder
 
@@ -134,7 +134,7 @@ def test_each_part_of_the_database_is_part_of_it() -> None:
     planner = Planner(catalog_of({"apply": "ALTER TABLE t ADD x int;"}))
     there = Finding(ObjectState.APPLIED, present=("table a",))
     row = AppliedMigration("a.sql", checksum="1", applied_at="2026-01-01T00:00:00+00:00", version="1")
-    table = {"filled": False, "busy": False, "columns": {}, "constraints": []}
+    table = TableState(filled=False, form="1")
 
     def plan(**parts: Any) -> Plan:
         made = planner.plan(parts.pop("history", ()), parts.pop("evidence", None), to=parts.pop("to", None))
@@ -155,8 +155,8 @@ def test_each_part_of_the_database_is_part_of_it() -> None:
         plan(place={"occupied": False}),
         plan(schema="other"),
         plan(tables={"t": table}),
-        plan(tables={"t": {**table, "filled": True}}),
-        plan(tables={"t": {**table, "columns": {"x": ["integer", False]}}}),
+        plan(tables={"t": TableState(filled=True, form="1")}),
+        plan(tables={"t": TableState(filled=False, form="2")}),
         plan(to="a.sql"),
         planner.plan(),
     ]
@@ -176,7 +176,7 @@ def test_what_does_not_matter_is_no_part_of_it() -> None:
         return AppliedMigration("a.sql", checksum="1", applied_at=at, version="1")
 
     failed = AppliedMigration("b.sql", success=False, error="secret")
-    other = {"filled": True, "busy": False, "columns": {}, "constraints": []}
+    other = TableState(filled=True, form="1")
     assert (
         plan([applied("2026-01-01T00:00:00+00:00")]).fingerprint
         == plan([applied("2026-01-01T09:00:00+09:00"), failed], label="host", tables={"other": other}).fingerprint
