@@ -436,6 +436,7 @@ class ApplyRun:
             catalog=self._plan.migrations,
             aside=self.goal.set_aside,
             signed=self._signed_statements(migration),
+            signed_whole=self._is_first(migration),
         )
 
     def _signed_statements(self, migration: Migration) -> list[str] | None:

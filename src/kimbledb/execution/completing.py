@@ -58,6 +58,20 @@ class Background:
     aside: Collection[str] = ()
     #: The statements that were signed, as ``Completion.sql_lines``; None where none were.
     signed: Sequence[str] | None = None
+    #: Whether all of them must be sent. After migrations before it some may be done already: the plan foresees a policy to
+    #: be made anew, which then need not be.
+    signed_whole: bool = True
+
+    def is_signed(self, completion: Completion) -> bool:
+        """Whether a completion sends what was signed, if anything was.
+
+        Args:
+            completion: The completion.
+        """
+        if self.signed is None:
+            return True
+        statements = [*completion.sql_lines]
+        return statements == self.signed if self.signed_whole else set(statements) <= {*self.signed}
 
     def unfinished(self, migration: Migration, found: Snapshot) -> Unfinished:
         """Return a migration beside the schema.
@@ -239,7 +253,7 @@ async def complete(transactions: Transactions, work: Work, background: Backgroun
     if completion.conflicts:
         await transactions.session.roll_back()
         raise ConflictingObjectsError([(work.migration.name, few(completion.conflicts, between="; "))])
-    if background.signed is not None and [*completion.sql_lines] != background.signed:
+    if not background.is_signed(completion):
         await transactions.session.roll_back()
         raise PlanMoved([f"{work.migration.name}: other statements would be sent than those that were signed"])
     # What an interrupted run left beside large tables is not needed any more.

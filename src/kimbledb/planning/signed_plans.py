@@ -42,6 +42,8 @@ _IN_WORDS = {
     "wishes": "the arguments of the call (to, phase, prefer, set_aside)",
     "steps": "what would be sent",
 }
+#: The most tables of which it is tried whether they held rows.
+_MOST_LOCKED = 8
 #: The acts that history shows, by the first word of a row's text.
 _ACTS = {"applied": "was applied", "adopted": "was adopted", "recorded": "was recorded"}
 
@@ -85,7 +87,7 @@ def same_where_known(signed: Basis, now: Basis) -> Basis:
 def variants(now: Basis) -> Iterator[Basis]:
     """Yield the forms in which the plan of now may have been signed: for this database, or for an empty one."""
     target, rows = now.of("target"), now.of("rows")
-    locked = [name for name, value in rows.items() if value == LOCKED]
+    locked = [name for name, value in rows.items() if value == LOCKED][:_MOST_LOCKED]
     # Of a table that is locked nobody can tell; whether it holds rows is looked at under the lock.
     for values in itertools.product((EMPTY, FILLED), repeat=len(locked)):
         each = now.replacing("rows", {**rows, **dict(zip(locked, values, strict=True))})
