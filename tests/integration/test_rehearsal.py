@@ -520,13 +520,19 @@ async def test_the_command(
 async def test_it_runs_as_the_role_that_migrates(server: str, folder: Folder) -> None:
     """The owner of a schema, who is no superuser, rehearses on both kinds of server; what is made there is the owner's."""
     role = f"rehearsing_{secrets.token_hex(4)}"
-    await sql(server, f"CREATE ROLE {role} LOGIN PASSWORD '{role}'")
+    await sql(server, f"CREATE ROLE {role} LOGIN PASSWORD '{role}'; CREATE ROLE {role}_stranger")
     try:
         async with fresh_database(server, f"CREATE SCHEMA app AUTHORIZATION {role}") as dsn:
             target = as_role(dsn, role)
             folder.add(1, "a", "CREATE TABLE a (id integer PRIMARY KEY);\nALTER TABLE a ENABLE ROW LEVEL SECURITY;")
             await kimbledb.migrate(target, catalog=folder.catalog, schema="app")
             await sql(target, "INSERT INTO app.a VALUES (1)")
+            # No row of a stranger's table is read, since that calls what hangs on it.
+            await sql(dsn, f"CREATE SCHEMA strange AUTHORIZATION {role}_stranger")
+            await sql(dsn, f"CREATE TABLE strange.s AS SELECT 1 AS id; ALTER TABLE strange.s OWNER TO {role}_stranger")
+            await sql(dsn, "CREATE VIEW strange.v AS SELECT a.id FROM app.a")
+            await sql(dsn, f"GRANT USAGE ON SCHEMA strange TO {role}; GRANT SELECT ON strange.s TO {role}")
+            await sql(dsn, "CREATE SCHEMA hidden; CREATE VIEW hidden.v AS SELECT a.id FROM app.a")
             folder.add(
                 2,
                 "b",
@@ -539,5 +545,7 @@ async def test_it_runs_as_the_role_that_migrates(server: str, folder: Folder) ->
                 assert [each.unknown for each in report.statements] == [None] * 3
                 assert [dict(each.locks) for each in report.statements] == [{}, {"a": READERS}, {}]
                 assert [each.line for each in report.failing] == [3]
+                assert report.sampled == 1
+                assert "the clone lacks schemas that the role may not read: hidden" in report.notes
     finally:
-        await sql(server, f"DROP ROLE {role}")
+        await sql(server, f"DROP ROLE {role}, {role}_stranger")

@@ -118,7 +118,7 @@ async def _read(runner: Runner, session: Session, request: Request, goal: Goal, 
     if loaded.plan.pending:
         if number is not None:
             runner.doing = "reading a sample of rows"
-            rows = await sample_rows.read(session, found.needed, number)
+            rows = await sample_rows.read(session, found.needed, reached, number)
         text = await dump.schema_of(session, loaded.state, request.target, request.options, found.left_out)
     return _Original(loaded.state, loaded.plan, found, kept, rows, text)
 
@@ -173,6 +173,8 @@ def _tables(rehearser: Rehearser, found: Source) -> dict[str, RehearsedTable]:
 
 def _notes(original: _Original, made: Clone, rehearser: Rehearser, tried: OldQueries) -> Sequence[str]:
     notes = [*original.plan.notes, *made.notes]
+    if original.source.unreadable:
+        notes.append(f"the clone lacks schemas that the role may not read: {few(original.source.unreadable)}")
     for step in original.plan.pending:
         if step.completion is not None:
             notes += [f"{step.name}: {line}" for line in undecided(step.completion.undecided)]

@@ -13,6 +13,7 @@ from kimbledb.model.names import quote_array, quote_identifier, quote_literal
 from kimbledb.server import queries
 from kimbledb.server.codes import INSUFFICIENT_PRIVILEGE
 from kimbledb.server.driver import ServerError
+from kimbledb.server.search_path import trusted
 from kimbledb.server.session import Session
 
 #: How many rows one question asks for by their keys.
@@ -56,16 +57,18 @@ class Sample:
         return sum(len(each.rows) for each in self.tables)
 
 
-async def read(session: Session, schemas: Iterable[str], number: int) -> Sample:
+async def read(session: Session, schemas: Iterable[str], reached: Sequence[str], number: int) -> Sample:
     """Read a sample of the target.
 
     Args:
         session: A session of the target.
         schemas: The schemas that the clone has.
+        reached: The schemas that migrations declare to reach, whose owners are trusted.
         number: How many rows of each table are wanted, beside those that other rows refer to.
     """
     names, without = quote_array(sorted(schemas)), quote_array(preflight.HISTORY)
-    known = await session.ask(queries.question("rehearse_tables", schemas=names, without=without))
+    question = queries.question("rehearse_tables", schemas=names, without=without, trusted=trusted(reached))
+    known = await session.ask(question)
     reader = _Reader(session, known)
     await reader.take_some(number)
     await reader.take_what_they_refer_to()

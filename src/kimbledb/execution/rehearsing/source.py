@@ -27,6 +27,8 @@ class Source:
     schemas: tuple[str, ...]
     #: The schemas that a clone needs.
     needed: frozenset[str]
+    #: Those that it would need, and that the role may not read.
+    unreadable: tuple[str, ...]
     #: The extensions by name, each with its version and its schema.
     extensions: Mapping[str, tuple[str, str]]
     #: The roles that own something or are granted something, each with its attributes.
@@ -58,11 +60,14 @@ async def look(session: Session, plan: Plan, schema: str, reached: Iterable[str]
     extensions = {name: (version, home) for name, version, home in found["extensions"]}
     first = {schema, *reached, *found["everywhere"], *(name for name in found["schemas"] if name in words)}
     first |= {home for _, home in extensions.values()}
+    needed = needed_of(first, schema, [(one, other) for one, other in found["uses"]])
+    unreadable = needed.intersection(found["unreadable"]) - {schema}
     return Source(
         role=found["role"],
         database=found["database"],
         schemas=tuple(found["schemas"]),
-        needed=needed_of(first, schema, [(one, other) for one, other in found["uses"]]),
+        needed=needed - unreadable,
+        unreadable=tuple(sorted(unreadable)),
         extensions=extensions,
         roles=found["roles"],
         members=[(role, member) for role, member in found["members"]],

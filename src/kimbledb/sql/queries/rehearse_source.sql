@@ -50,6 +50,11 @@ SELECT jsonb_build_object(
     'schemas', (SELECT coalesce(jsonb_agg(s.nspname ORDER BY s.nspname), '[]') FROM schemas AS s),
     'uses', (SELECT coalesce(jsonb_agg(jsonb_build_array(a.nspname, b.nspname)), '[]')
              FROM uses AS u JOIN schemas AS a ON a.oid = u.needing JOIN schemas AS b ON b.oid = u.needed),
+    -- pg_dump locks each table that it dumps.
+    'unreadable', (SELECT coalesce(jsonb_agg(s.nspname ORDER BY s.nspname), '[]') FROM schemas AS s
+                   WHERE NOT has_schema_privilege(s.oid, 'USAGE')
+                      OR EXISTS (SELECT FROM pg_class AS c WHERE c.relnamespace = s.oid AND c.relkind IN ('r', 'p', 'f')
+                                 AND NOT has_table_privilege(c.oid, 'SELECT'))),
     -- Functions of event triggers, which fire for every schema.
     'everywhere', (SELECT coalesce(jsonb_agg(DISTINCT s.nspname), '[]')
                    FROM pg_event_trigger AS e JOIN pg_proc AS p ON p.oid = e.evtfoid JOIN schemas AS s ON s.oid = p.pronamespace),
