@@ -14,7 +14,8 @@ import pytest
 
 import kimbledb
 from kimbledb.cli.main import main
-from kimbledb.execution.rehearsing import dump
+from kimbledb.execution.rehearsing import dump, pace
+from kimbledb.server.driver import ServerError
 from kimbledb.server.targets import target_of
 from tests.support.databases import as_role, fresh_database, sql, take_snapshot
 from tests.support.folders import Folder
@@ -187,6 +188,60 @@ async def test_what_rows_break_is_asked_of_the_target(database: str, server: str
         assert of_case(reason, number) in (each.will_fail or ""), text
     assert [each.will_fail for each in found[len(BROKEN) :]] == [None] * len(KEPT)
     assert [each.unknown for each in found] == [None] * len(found)
+
+
+async def test_forecasts_of_seconds(database: str, server: str, folder: Folder) -> None:
+    """Each statement that the clone knows has a range, by the pages of the target; that of a block which changes rows is open."""
+    folder.add(1, "a", "CREATE TABLE a (id integer PRIMARY KEY, t text); CREATE TABLE b (id integer);")
+    await kimbledb.migrate(database, catalog=folder.catalog, verify=False)
+    await sql(
+        database,
+        "INSERT INTO a SELECT i, repeat('x', 1900) FROM generate_series(1, 4000) AS i; INSERT INTO b VALUES (1)",
+    )
+    statements = (
+        "ALTER TABLE a ALTER COLUMN id TYPE bigint",
+        "CREATE INDEX ON a (t)",
+        "UPDATE a SET t = 'y' WHERE id = 7",
+        "DO $$ BEGIN UPDATE a SET t = 'y'; END $$",
+        "ALTER TABLE a ADD COLUMN n integer",
+        "ALTER TABLE b ALTER COLUMN id TYPE bigint",
+    )
+    folder.add(2, "b", ";\n".join(statements) + ";")
+
+    report = await kimbledb.rehearse(database, catalog=folder.catalog, server=server)
+
+    found = [each.forecast for each in report.statements if each.forecast is not None]
+    assert [each.high is None for each in found] == [False, False, False, True, False, False]
+    # About 1,000 pages are written, whatever else.
+    assert [each.is_moment for each in found[:3]] == [False] * 3
+    assert report.forecast.high is None
+    assert report.locked[0].forecast.low >= found[0].low
+    async with target_of(database, "the database").session(kimbledb.Options()) as session:
+        sizes = (await pace.measure(session, [("public", "a"), ("public", "b"), ("public", "gone")])).sizes
+    assert {name for _, name in sizes} == {"a", "b"}
+    assert sizes["public", "a"].rows == pytest.approx(4000, rel=0.02)
+    assert sizes["public", "a"].page is not None
+    assert (sizes["public", "b"].page, sizes["public", "b"].pages) == (None, 1)
+
+
+async def test_a_measurement_has_bounds(database: str, connection: asyncpg.Connection) -> None:
+    """Without time left a table is read for one chunk; a locked one is not waited for; the timeout holds."""
+    await connection.execute(
+        "CREATE TABLE a (t text); INSERT INTO a SELECT repeat('x', 1900) FROM generate_series(1, 4000);"
+        "CREATE TABLE locked AS TABLE a; CREATE TABLE small (id integer)"
+    )
+    tables = [("public", name) for name in ("a", "locked", "small")]
+    target = target_of(database, "the database")
+    async with connection.transaction(), target.session(kimbledb.Options(statement_timeout=1e9)) as session:
+        await connection.execute("LOCK TABLE locked")
+        block = pace.question(tables, budget=0.0)
+        rows = {row[1]: row[5:] for row in (await session.ask(block))["tables"]}
+        assert rows["a"][:2] == [16, 64]
+        assert rows["locked"][-1] == "it is locked"
+        assert rows["small"] == [0, 0, 0, None]
+    async with target.session(kimbledb.Options(statement_timeout=0.001)) as session:
+        with pytest.raises(ServerError, match="statement timeout"):
+            await pace.measure(session, tables)
 
 
 async def test_the_target_is_only_read_and_the_clone_is_gone(database: str, folder: Folder) -> None:

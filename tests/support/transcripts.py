@@ -21,6 +21,7 @@ _VARYING = (
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+(?:Z|\+00:00)?)?"), "<time>"),
     (re.compile(r'(seconds(?:=|": ))\d+\.\d+'), r"\1<seconds>"),
     (re.compile(r"0x[0-9a-f]{16,32}"), "<id>"),
+    (re.compile(r"(?:< |up to |at least |\d[\d.]* to )\d[\d.]* s\b"), "<forecast>"),
     (re.compile(r"\b\d+\.\d+ s\b"), "<seconds>"),
     (re.compile(r"\b\d+\.\d\d\d?\b"), "<seconds>"),
     (re.compile(r'(PostgreSQL |server = ")\d+\.\d+'), r"\1<version>"),

@@ -5,11 +5,12 @@ The start of an application needs none of it: the package imports this module on
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from attrs import field, frozen
 
+from kimbledb.model.forecast import Forecast, longest, total
 from kimbledb.model.hazard import size_shown
 from kimbledb.model.presentation import Json, Report, plain
 from kimbledb.model.tables import Cell, Table, listed
@@ -66,6 +67,9 @@ class RehearsedStatement:
     scans: tuple[str, ...] = ()
     #: Seconds that it took on the clone.
     seconds: float = 0.0
+    #: Seconds that it will take in the target, without waiting for locks, once nothing stops it; None of a statement that
+    #: fails on the clone, and where the target could not be measured.
+    forecast: Forecast | None = None
     #: The number of its transaction, counted from 1; None where it runs outside of transactions.
     transaction: int | None = None
     #: The reason why it will fail, or None.
@@ -116,6 +120,8 @@ class LockedTable:
     mode: str
     #: The longest time in seconds for which a transaction on the clone kept it from readers or writers.
     seconds: float
+    #: The forecast of that time in the target.
+    forecast: Forecast
     #: Whether it is written anew.
     is_rewritten: bool
     #: Whether it is read from end to end.
@@ -187,22 +193,29 @@ class Rehearsal(Report):
         those = [each for each in self.statements if _touches(each, name)]
         if not those:
             return None
+        held = [self._held(each) for each in those if blocks(each.locks.get(name, ""))]
         modes = [each.locks[name] for each in those if name in each.locks]
         return LockedTable(
             table=table,
             mode=max(modes, key=MODES.index, default=MODES[0]),
-            seconds=max(map(self._held, (each for each in those if blocks(each.locks.get(name, "")))), default=0.0),
+            seconds=max((sum(each.seconds for each in kept) for kept in held), default=0.0),
+            forecast=longest(total(each.forecast for each in kept) for kept in held or [those]),
             is_rewritten=any(name in each.rewrites for each in those),
             is_scanned=any(name in each.scans for each in those),
             migrations=tuple(dict.fromkeys(each.migration for each in those)),
         )
 
-    def _held(self, first: RehearsedStatement) -> float:
-        """Return the seconds from a statement to the end of its transaction."""
+    def _held(self, first: RehearsedStatement) -> list[RehearsedStatement]:
+        """Return the statements from one to the end of its transaction."""
         if first.transaction is None:
-            return first.seconds
+            return [first]
         later = self.statements[self.statements.index(first) :]
-        return sum(each.seconds for each in later if each.transaction == first.transaction)
+        return [each for each in later if each.transaction == first.transaction]
+
+    @property
+    def forecast(self) -> Forecast:
+        """The seconds of all statements in the target."""
+        return total(each.forecast for each in self.statements)
 
     @property
     def summary(self) -> str:
@@ -213,7 +226,7 @@ class Rehearsal(Report):
             parts = [f"{counted(self.statements, 'statement')} of 1 migration rehearsed"]
         for what in ("reads and writes", "writes"):
             if those := [each for each in filled if blocks(each.mode) == what]:
-                parts.append(f"{counted(those, 'table')} locked against {what}")
+                parts.append(f"{counted(those, 'table')} locked against {what}{_how_long(those)}")
         if rewritten := [each for each in filled if each.is_rewritten]:
             parts.append(f"{len(rewritten)} written anew")
         parts.append(f"{counted(self.failing, 'statement')} will fail" if self.failing else "nothing known to fail")
@@ -228,7 +241,7 @@ class Rehearsal(Report):
             (
                 each.migration,
                 "" if each.line is None else str(each.line),
-                f"{each.seconds:.3f}",
+                "unknown" if each.forecast is None else str(each.forecast),
                 (each.sql, *each.notes),
             )
             for each in touching
@@ -263,7 +276,7 @@ class Rehearsal(Report):
                 "" if each.table.bytes is None else size_shown(each.table.bytes),
                 *what,
                 *how,
-                f"{each.seconds:.3f}" if blocks(each.mode) else "",
+                str(each.forecast),
                 few(each.migrations),
             )
 
@@ -285,7 +298,7 @@ class Rehearsal(Report):
         """Return the report as values.
 
         ``statements``: the attributes of each ``RehearsedStatement``. ``breaks``: those of each ``BrokenQuery``.
-        ``locked``: those of each ``LockedTable``. ``ok``, ``migrations``, ``queries``, ``server``, ``target_server``,
+        ``locked``: those of each ``LockedTable``. A forecast has ``low`` and ``high``. ``ok``, ``migrations``, ``queries``, ``server``, ``target_server``,
         ``sampled``, ``notes``, ``seconds``: as the attributes.
         """
         return {
@@ -303,8 +316,19 @@ class Rehearsal(Report):
         }
 
 
-_LOCKED = ("table", "rows", "size", "locked against", "how", "seconds", "by")
-_STATEMENTS = ("migration", "line", "seconds", "statement")
+#: Seconds of a lock that the summary names.
+_WORTH_SAYING = 1.0
+_LOCKED = ("table", "rows", "size", "locked against", "how", "forecast", "by")
+_STATEMENTS = ("migration", "line", "forecast", "statement")
+
+
+def _how_long(tables: Sequence[LockedTable]) -> str:
+    """Return for how long a plan keeps others from the table that it keeps them from the longest; nothing if that is short."""
+    first = longest(each.forecast for each in tables)
+    if not first.is_known or (first.high is not None and first.high < _WORTH_SAYING):
+        return ""
+    [name, *_] = [each.table.name for each in tables if each.forecast == first]
+    return f", {name} for {first}"
 
 
 def _touches(statement: RehearsedStatement, table: str) -> bool:

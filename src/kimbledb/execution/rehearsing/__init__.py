@@ -13,6 +13,7 @@ The target is only read. The clone is a database of a throwaway server, or of on
 ``old_queries``     tries the queries of the application before the plan and after each of its migrations
 ``placeholders``    reads these queries, and numbers their placeholders
 ``failing``         asks the target whether its rows break what statements add
+``pace``            measures on the target what forecasts of seconds need
 ``rehearsing``      a rehearsal from its begin to its end
 ==================  ========================================================================
 """

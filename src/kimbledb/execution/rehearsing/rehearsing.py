@@ -10,7 +10,7 @@ from kimbledb.errors import PreflightError, RehearsalError
 from kimbledb.execution import bootstrap
 from kimbledb.execution.load_plan import load_plan
 from kimbledb.execution.messages import Messages
-from kimbledb.execution.rehearsing import clone, contents, dump, failing, source
+from kimbledb.execution.rehearsing import clone, contents, dump, failing, pace, source
 from kimbledb.execution.rehearsing import sample as sample_rows
 from kimbledb.execution.rehearsing.clone import Clone
 from kimbledb.execution.rehearsing.contents import Contents
@@ -29,11 +29,15 @@ from kimbledb.model.redaction import masked
 from kimbledb.model.rehearsal import Rehearsal, RehearsedTable
 from kimbledb.model.state import DatabaseState
 from kimbledb.model.text import few, one_line
+from kimbledb.planning import forecasts
+from kimbledb.planning.forecasts import Pace
 from kimbledb.planning.planner import Goal
+from kimbledb.server.codes import QUERY_CANCELLED
 from kimbledb.server.driver import ServerError, first_line
 from kimbledb.server.runner import Runner
 from kimbledb.server.session import Session
 
+_TOO_SLOW = "to read a few pages takes longer than Options.statement_timeout"
 _ELSEWHERE = "name a server that has it: server=..."
 
 
@@ -93,6 +97,7 @@ async def rehearse(
         rehearser.found = await runner.run(
             lambda session: failing.asked(session, rehearser.found, rehearser.asked, path, reached)
         )
+    unmeasured = await _forecast(request, rehearser, original.source)
     return Rehearsal(
         statements=tuple(rehearser.found),
         breaks=tuple(tried.breaks),
@@ -102,7 +107,7 @@ async def rehearse(
         server=made.server,
         target_server=original.state.server_version,
         sampled=original.sample.count,
-        notes=tuple(_notes(original, made, rehearser, tried)),
+        notes=(*_notes(original, made, rehearser, tried), *unmeasured),
         seconds=clock(),
     )
 
@@ -145,6 +150,7 @@ async def _rehearse(
         hosted=original.state.hosted,
         schema=goal.schema,
         sampled=original.sample.count > 0,
+        holds_rows=any(each.is_filled and each.bytes is not None for each in original.source.tables.values()),
         filled=frozenset(
             name
             for (home, name), each in original.source.tables.items()
@@ -163,6 +169,26 @@ async def _rehearse(
             if not rehearser.stopped:
                 await tried.after(step.name)
     return rehearser, tried
+
+
+async def _forecast(request: Request, rehearser: Rehearser, found: Source) -> Sequence[str]:
+    """Give each statement its forecast. Returns why there is none, or why one has no bounds."""
+    tables = {each.table for effort in rehearser.efforts.values() for each in effort.works}
+    filled = [each for each in tables if (table := found.tables.get(each)) is not None and table.is_filled]
+    measured = Pace(0.0, {})
+    if filled:
+        runner = Runner(request.target, request.options)
+        runner.doing = "measuring the server"
+        try:
+            measured = await runner.run(lambda session: pace.measure(session, filled))
+        except ServerError as error:
+            if error.sqlstate != QUERY_CANCELLED:
+                raise
+            return [f"no forecast of seconds: {_TOO_SLOW}"]
+    for number, effort in rehearser.efforts.items():
+        rehearser.found[number] = evolve(rehearser.found[number], forecast=forecasts.forecast(measured, effort))
+    unread = {key: size.unread for key, size in measured.sizes.items() if size.unread is not None}
+    return [f"no forecast for {name}: {why}" for (_, name), why in unread.items()]
 
 
 def _tables(rehearser: Rehearser, found: Source) -> dict[str, RehearsedTable]:

@@ -26,7 +26,9 @@ from kimbledb.model.plan import Step
 from kimbledb.model.rehearsal import RehearsedStatement
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.text import one_line
+from kimbledb.planning.forecasts import Effort, TableWork, changes_all, changes_rows, checks_rows, is_open, made_in
 from kimbledb.planning.rehearsed_rows import Asked, RowsSoFar
+from kimbledb.server import queries
 from kimbledb.server.codes import own_code
 from kimbledb.server.driver import ServerError
 from kimbledb.server.session import Session
@@ -100,12 +102,18 @@ class Rehearser:
     touched: dict[str, tuple[str, str]] = field(factory=dict)
     #: The tables of the target schema that hold rows, by their names.
     filled: frozenset[str] = frozenset()
+    #: Whether any table of the target holds rows.
+    holds_rows: bool = False
+    #: What each statement has to do there, by its number in ``found``; nothing of one that fails.
+    efforts: dict[int, Effort] = field(factory=dict)
     #: The rows of the target by now; None where no table holds any.
     _rows: RowsSoFar | None = field(init=False, default=None)
     #: Whether statements that asked nothing changed the tables since, and which tables they wrote anew.
     _behind: bool = field(init=False, default=False)
     _rewritten: set[int] = field(init=False, factory=set)
     _transactions: int = 0
+    #: The names of functions that are not the server's own.
+    _functions: set[str] = field(init=False, factory=set)
     #: What was there before the migration that runs.
     _there: Sight = field(init=False, factory=Sight)
 
@@ -114,6 +122,8 @@ class Rehearser:
         settings = self.session.settings(for_session=True)
         await self.session.send(settings + self.session.path(self.messages.path, for_session=True))
         self.origin = await self._look()
+        if self.holds_rows:
+            self._functions = set(await self.session.ask(queries.question("rehearse_functions")))
         if self.filled:
             found = await snapshot.take(self.session, self.schema, self.messages.path, identities=True)
             self._rows = RowsSoFar.of(found)
@@ -382,7 +392,38 @@ class Rehearser:
             )
             if each.asked:
                 self.asked[len(self.found)] = each.asked
+            if each.error is None and each.wants_rows is None:
+                self.efforts[len(self.found)] = self._effort(each)
+            self._functions |= made_in(each.piece.skeleton)
             self.found.append(statement)
+
+    def _effort(self, ran: Ran) -> Effort:
+        """Return what a statement has to do to the tables of the target."""
+        seen, piece = ran.seen, ran.piece
+        works = []
+        changed: set[int] = set()
+        if changes_rows(piece.skeleton):
+            named = statements.names_in(piece.text)
+            changed = {oid for oid in seen.changed if self._there.relations[oid].name in named}
+        for oid in {*seen.rewrites, *seen.scans, *changed}:
+            if (was := self.origin.relations.get(oid)) is not None:
+                works.append(
+                    TableWork(
+                        (was.schema, was.name),
+                        is_rewritten=oid in seen.rewrites,
+                        reads=seen.reads.get(oid, 0),
+                        built=seen.built.get(oid, 0),
+                        is_keyed=oid in seen.keyed,
+                        is_checked=oid not in seen.keyed and checks_rows(piece.skeleton),
+                        is_changed=oid in changed,
+                    )
+                )
+        return Effort(
+            tuple(works),
+            ran.seconds,
+            is_open=self.holds_rows and is_open(piece.text, piece.skeleton, self._functions),
+            all_rows=changes_all(piece.skeleton),
+        )
 
     def _work(self, stage: Stage) -> Work:
         return Work(migration=stage.migration, part="apply", hosted=self.hosted, last=False, run="")

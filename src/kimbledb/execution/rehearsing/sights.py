@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -74,6 +75,14 @@ class Seen:
     scans: tuple[int, ...] = ()
     #: The tables whose columns, constraints or unique indexes it changed.
     ruled: tuple[int, ...] = ()
+    #: How often it read each of ``scans``.
+    reads: Mapping[int, int] = field(factory=dict)
+    #: How many indexes it built on tables that it did not write anew.
+    built: Mapping[int, int] = field(factory=dict)
+    #: The tables whose rows it looked for in another table.
+    keyed: tuple[int, ...] = ()
+    #: The tables whose rows it may have changed, or the transaction before it.
+    changed: tuple[int, ...] = ()
 
 
 def question(*, everything: bool) -> str:
@@ -112,7 +121,8 @@ def seen_inside(there: Sight, begin: Sight, before: Sight, after: Sight, piece: 
         after: What it has locked now.
         piece: The statement.
     """
-    rewrites, scans, ruled = [], [], []
+    rewrites, scans, ruled, keyed = [], [], [], []
+    reads, built = {}, {}
     for oid, now in after.relations.items():
         was = before.relations.get(oid) or begin.relations.get(oid)
         if was is None or oid not in there.relations or now.kind not in _WITH_ROWS:
@@ -126,12 +136,26 @@ def seen_inside(there: Sight, begin: Sight, before: Sight, after: Sight, piece: 
         # A new column without a default has no value that the other table must hold: then nothing is read.
         if is_read or (now.proven - was.proven and _reads_an_index(oid, begin, before, after)):
             scans.append(oid)
+            reads[oid] = max(now.scans - was.scans, 1)
+            if oid not in rewrites:
+                built[oid] = _built(oid, begin, before, after)
+            if now.proven - was.proven:
+                keyed.append(oid)
         if now.rules != was.rules:
             ruled.append(oid)
     modes: dict[int, set[str]] = {}
     for oid, held in after.locks.items():
         _note(modes, there, oid, held - before.locks.get(oid, frozenset()))
-    return Seen(_strongest(modes, before.locks), tuple(rewrites), tuple(scans), tuple(ruled))
+    return Seen(
+        _strongest(modes, before.locks),
+        tuple(rewrites),
+        tuple(scans),
+        tuple(ruled),
+        reads,
+        built,
+        tuple(keyed),
+        tuple(oid for oid in after.changed_rows if oid in there.relations),
+    )
 
 
 def seen_outside(there: Sight, before: Sight, after: Sight, piece: Piece) -> Seen:
@@ -148,6 +172,7 @@ def seen_outside(there: Sight, before: Sight, after: Sight, piece: Piece) -> See
     touched: set[int] = set()
     rewrites: list[int] = []
     scans: set[int] = set()
+    built: Counter[int] = Counter()
     for oid, now in after.relations.items():
         was = before.relations.get(oid)
         if was is not None and now.kind in _WITH_ROWS and _has_new_file(was, now):
@@ -156,6 +181,7 @@ def seen_outside(there: Sight, before: Sight, after: Sight, piece: Piece) -> See
         if now.kind in _INDEXES and now.table is not None and (was is None or _has_new_file(was, now)):
             scans.add(now.table)
             touched.add(now.table)
+            built[now.table] += 1
     for oid, was in before.relations.items():
         if was.name in names or oid in rewrites:
             touched.add(was.table if was.table is not None else oid)
@@ -171,6 +197,9 @@ def seen_outside(there: Sight, before: Sight, after: Sight, piece: Piece) -> See
             for oid, now in after.relations.items()
             if oid in there.relations and oid in before.relations and now.rules != before.relations[oid].rules
         ),
+        # Beside others, it is read a second time for what they wrote meanwhile.
+        reads={oid: 2 * max(built[oid], 1) for oid in scans},
+        built={oid: count for oid, count in built.items() if oid not in rewrites},
     )
 
 
