@@ -150,7 +150,10 @@ async def _rehearse(
         hosted=original.state.hosted,
         schema=goal.schema,
         sampled=original.sample.count > 0,
-        holds_rows=any(each.is_filled and each.bytes is not None for each in original.source.tables.values()),
+        holds_rows=any(
+            each.is_filled and each.bytes is not None and name not in HISTORY
+            for (_, name), each in original.source.tables.items()
+        ),
         filled=frozenset(
             name
             for (home, name), each in original.source.tables.items()
