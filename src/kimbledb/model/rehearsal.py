@@ -108,6 +108,14 @@ class BrokenQuery:
     migration: str
     #: What it meets then.
     reason: str
+    #: The role as which it breaks; None where it breaks as the role that migrates.
+    role: str | None = None
+
+    @property
+    def as_line(self) -> str:
+        """The migration, the role, the reason and the query."""
+        who = "" if self.role is None else f"as {self.role}: "
+        return f"{self.migration}: {who}{self.reason}: {self.query}"
 
 
 @frozen(kw_only=True)
@@ -252,7 +260,7 @@ class Rehearsal(Report):
         return (
             Table(self.summary, tuple(self._rows_of_locked()), _LOCKED, tuple(self._notes)),
             *listed("will fail:", (f"{each.place}: {each.will_fail}" for each in self.failing)),
-            *listed("break:", (f"{each.migration}: {each.reason}: {each.query}" for each in self.breaks)),
+            *listed("break:", (each.as_line for each in self.breaks)),
             *([statements] if rows else []),
         )
 

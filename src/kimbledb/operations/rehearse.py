@@ -53,8 +53,9 @@ async def rehearse(
         prefer: Names of alternatives to take instead of the default.
         set_aside: Names of tables that are set aside, as ``migrate()`` does it.
         queries: The queries of the application as it is now, or the path of a file of SQL that holds them. Each is prepared
-            and executed, in a transaction that is rolled back, before the plan and after each of its migrations, with
-            values that are made up for its parameters (``$1``, ``:name``, ``%s``, ``%(name)s``). None for none.
+            and executed, in a transaction that is rolled back, before the plan and after each of its migrations, as each
+            role that is granted something, with values of rows and made-up ones for its parameters (``$1``, ``:name``,
+            ``%s``, ``%(name)s``). Without a sample the tables hold made-up rows meanwhile. None for none.
         sample: How many rows of each table the clone gets, with all rows that these refer to; None for none. Then triggers
             of rows fire, and an UPDATE that fails on a row is found.
         server: The DSN of a server on which the clone is made and dropped, such as one of the target's version, or with

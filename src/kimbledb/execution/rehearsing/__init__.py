@@ -11,6 +11,8 @@ The target is only read. The clone is a database of a throwaway server, or of on
 ``sights``          what a session has locked, written anew and scanned
 ``scripts``         runs the statements on the clone, and looks after each
 ``old_queries``     tries the queries of the application before the plan and after each of its migrations
+``query_values``    the values with which they are executed. Pure.
+``outcomes``        what an execution gives, and how two of them differ. Pure.
 ``placeholders``    reads these queries, and numbers their placeholders
 ``failing``         asks the target whether its rows break what statements add
 ``pace``            measures on the target what forecasts of seconds need

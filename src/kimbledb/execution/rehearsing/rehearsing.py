@@ -164,7 +164,7 @@ async def _rehearse(
     async with made.target.session(request.options) as second:
         if made.as_role:
             await second.send(made.as_role)
-        tried = OldQueries(second, site.path)
+        tried = OldQueries(second, site.path, goal.schema, original.source.needed, sampled=original.sample.count > 0)
         await tried.begin(queries)
         for step in original.plan.pending:
             if not rehearser.stopped:
