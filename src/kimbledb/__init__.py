@@ -52,6 +52,7 @@ PUBLIC = {
     "kimbledb.model.declare_report": ("DeclaredMigration", "DeclaredState", "DeclareReport"),
     "kimbledb.model.evidence": ("AppliedMigration", "Evidence", "Finding", "ObjectState"),
     "kimbledb.model.fault": ("Fault",),
+    "kimbledb.model.forecast": ("Forecast", "PastForecasts"),
     "kimbledb.model.hazard": ("Hazard",),
     "kimbledb.model.loss": ("Loss",),
     "kimbledb.model.migration": ("AppliedStep", "Extension", "Migration"),

@@ -54,6 +54,8 @@ from kimbledb.model.evidence import Evidence as Evidence
 from kimbledb.model.evidence import Finding as Finding
 from kimbledb.model.evidence import ObjectState as ObjectState
 from kimbledb.model.fault import Fault as Fault
+from kimbledb.model.forecast import Forecast as Forecast
+from kimbledb.model.forecast import PastForecasts as PastForecasts
 from kimbledb.model.hazard import Hazard as Hazard
 from kimbledb.model.loss import Loss as Loss
 from kimbledb.model.migration import AppliedStep as AppliedStep

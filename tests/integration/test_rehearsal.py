@@ -244,6 +244,41 @@ async def test_a_measurement_has_bounds(database: str, connection: asyncpg.Conne
             await pace.measure(session, tables)
 
 
+async def test_the_log_holds_forecasts_beside_facts(
+    database: str, server: str, folder: Folder, connection: asyncpg.Connection, tmp_path: Path
+) -> None:
+    """A run of the plan that was rehearsed, or of its JSON, notes each forecast in the log; status() counts those that held."""
+    folder.table(1, "a")
+    await kimbledb.migrate(database, catalog=folder.catalog, verify=False)
+    await sql(database, "INSERT INTO a VALUES (1)")
+    folder.add(2, "b", "ALTER TABLE a ADD COLUMN b integer;")
+    folder.add(3, "c", "DO $$ BEGIN PERFORM 1; END $$;")
+    report = await kimbledb.rehearse(database, catalog=folder.catalog, server=server)
+    forecast = report.plan.step("b.sql").forecast
+    assert forecast == report.statements[0].forecast
+    assert forecast is not None
+    assert report.plan.step("c.sql").forecast is None  # nothing is known of it
+    assert report.plan.fingerprint == (await kimbledb.plan(database, catalog=folder.catalog)).fingerprint
+
+    await kimbledb.migrate(database, plan=report.plan, verify=False)
+
+    noted = "SELECT detail->>'forecast' FROM migration_log WHERE migration_name = $1 AND event = 'apply'"
+    assert json.loads(await connection.fetchval(noted, "b.sql")) == [forecast.low, forecast.high]
+    assert await connection.fetchval(noted, "c.sql") is None
+    status = await kimbledb.status(database, catalog=folder.catalog)
+    assert status.forecasts.count == 1
+    assert "forecasts" in str(status)
+
+    folder.add(4, "d", "ALTER TABLE a ADD COLUMN d integer;")
+    report = await kimbledb.rehearse(database, catalog=folder.catalog, server=server)
+    written = tmp_path / "rehearsal.json"
+    written.write_text(json.dumps(report.as_dict()))
+    call = ["migrate", "--dsn", database, "--catalog", str(folder.path), "--no-verify", "--plan", str(written)]
+    assert await asyncio.to_thread(main, call) == 0
+    assert await connection.fetchval(noted, "d.sql") is not None
+    assert (await kimbledb.status(database, catalog=folder.catalog)).forecasts.count == 2
+
+
 async def test_the_target_is_only_read_and_the_clone_is_gone(database: str, folder: Folder) -> None:
     """A read-only database is rehearsed on a server of its own; nothing of the target changes, and no folder is left."""
     folder.table(1, "a")

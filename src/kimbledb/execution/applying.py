@@ -416,8 +416,8 @@ class ApplyRun:
         return not self.applied and migration is self._plan.pending[0].migration
 
     def _signed(self, migration: Migration) -> dict[str, object]:
-        """Return what the log keeps of a signed plan."""
-        return {} if self.signature is None else self.signature.noted(first=self._is_first(migration))
+        """Return what the log keeps of a signed plan, and what was foreseen of the migration."""
+        return {} if self.signature is None else self.signature.noted(migration.name, first=self._is_first(migration))
 
     async def _background(self, transactions: Transactions, migration: Migration) -> completing.Background:
         """Return what the completion of a migration is measured against now."""

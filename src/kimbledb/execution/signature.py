@@ -63,11 +63,14 @@ class Signature:
             ConfigurationError: It is none of these, or was edited.
         """
         self.schema = schema
+        #: The least and the most seconds that a rehearsal foresaw, by the names of migrations. No fingerprint covers them.
+        self._forecasts: dict[str, list[float | None]] = {}
         #: The basis of the signed plan; None until it is known, where the call has the fingerprint alone.
         self.basis: Basis | None = None
         if isinstance(given, Plan):
             self.basis = given.basis
             self.fingerprint = given.fingerprint
+            self._forecasts = _forecasts_of(given.as_dict())
         elif isinstance(given, Mapping):
             self.basis = Basis.of_dict(given.get("basis"))
             self.fingerprint = str(given.get("fingerprint"))
@@ -76,6 +79,7 @@ class Signature:
                     "these values are not those of a plan: `basis` and `fingerprint` do not belong together",
                     hint="pass what `kimbledb plan --json` printed, or plan.as_dict(), as it is",
                 )
+            self._forecasts = _forecasts_of(given)
         else:
             self.fingerprint = given
             if not is_fingerprint(str(given)):
@@ -111,10 +115,11 @@ class Signature:
             expected=quote_literal(self._objects),
         )
 
-    def noted(self, *, first: bool) -> dict[str, object]:
-        """Return what the log keeps of the signed plan.
+    def noted(self, name: str, *, first: bool) -> dict[str, object]:
+        """Return what the log keeps of the signed plan, with the forecast of a migration.
 
         Args:
+            name: The name of the migration.
             first: Whether it is the first migration that the run applies.
         """
         assert self.basis is not None
@@ -122,7 +127,7 @@ class Signature:
         if first:
             packed = zlib.compress(json.dumps(self.basis.as_dict()).encode())
             noted["basis"] = base64.b64encode(packed).decode()
-        return {"plan": noted}
+        return {"plan": noted} | ({"forecast": self._forecasts[name]} if name in self._forecasts else {})
 
     async def check(
         self, session: Session, state: DatabaseState, plan: Plan, *, applied: Sequence[AppliedStep] = (), looked: bool
@@ -223,3 +228,17 @@ class Signature:
             name: f"{_EVENTS[event]} by {role}, {application or 'no application named'}, at {time[:19].replace('T', ' ')} UTC"
             for name, (event, time, role, application) in (await session.ask(block)).items()
         }
+
+
+def _forecasts_of(plan: Mapping[str, Json]) -> dict[str, list[float | None]]:
+    """Return the forecasts of a plan's steps, as far as they are some, by the names of the migrations."""
+    found: dict[str, list[float | None]] = {}
+    steps = plan.get("steps")
+    for step in steps if isinstance(steps, list) else ():
+        match step:
+            case {
+                "migration": str(name),
+                "forecast": {"low": int() | float() as low, "high": int() | float() | None as high},
+            }:
+                found[name] = [low, high]
+    return found

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from statistics import median
 
 from attrs import frozen
 
 #: Seconds below which a forecast is not told apart.
 MOMENT = 0.1
+#: The lower end from which a middle is taken where a range begins below.
+_LEAST = 0.01
 
 
 @frozen
@@ -51,6 +54,48 @@ class Forecast:
 UNKNOWN = Forecast(0.0, None)
 
 
+@frozen
+class PastForecasts:
+    """How good the forecasts of a database were: those that its log holds beside the seconds that the migrations took."""
+
+    #: How many there are.
+    count: int
+    #: How many ranges held the fact. Facts below a tenth of a second are not told apart.
+    within: int
+    #: The median of the facts as multiples of the middles of their ranges, the geometric means of both ends; None where no
+    #: range has two ends, or all were moments.
+    ratio: float | None
+
+    @classmethod
+    def of(cls, known: Iterable[tuple[Forecast, float]]) -> PastForecasts:
+        """Return how good some forecasts were.
+
+        Args:
+            known: Each forecast with the seconds that it took.
+        """
+        pairs = list(known)
+        ratios = [
+            fact / math.sqrt(max(each.low, _LEAST) * each.high)
+            for each, fact in pairs
+            if each.high is not None and not each.is_moment
+        ]
+        return cls(
+            len(pairs),
+            sum(each.low <= max(fact, MOMENT) and fact <= max(_high(each), MOMENT) for each, fact in pairs),
+            median(ratios) if ratios else None,
+        )
+
+    def __str__(self) -> str:
+        found = f"{self.within} of {self.count} held the fact"
+        return (
+            found if self.ratio is None else f"{found}, at {self.ratio:.2g} times the middle of the range in the median"
+        )
+
+
+def _high(forecast: Forecast) -> float:
+    return math.inf if forecast.high is None else forecast.high
+
+
 def total(forecasts: Iterable[Forecast | None]) -> Forecast:
     """Return the forecast of several things, one after the other.
 
@@ -69,7 +114,7 @@ def total(forecasts: Iterable[Forecast | None]) -> Forecast:
 
 def longest(forecasts: Iterable[Forecast]) -> Forecast:
     """Return the forecast of those that may take the longest; of none, that nothing is known."""
-    return max(forecasts, key=lambda each: (math.inf if each.high is None else each.high, each.low), default=UNKNOWN)
+    return max(forecasts, key=lambda each: (_high(each), each.low), default=UNKNOWN)
 
 
 def shown(seconds: float) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from attrs import evolve, field, frozen
 
 from kimbledb.model.evidence import AppliedMigration
+from kimbledb.model.forecast import PastForecasts
 from kimbledb.model.loss import Loss
 from kimbledb.model.migration import AppliedStep
 from kimbledb.model.objects import DatabaseObject
@@ -287,6 +288,8 @@ class Status(Report):
     tables: tuple[TableUse, ...] = ()
     #: The load of the database, or None if it was not measured.
     load: Load | None = None
+    #: How good the forecasts of rehearsals were that the log holds.
+    forecasts: PastForecasts = PastForecasts(0, 0, None)  # noqa: RUF009 -- it is frozen
 
     @property
     def summary(self) -> str:
@@ -303,6 +306,8 @@ class Status(Report):
         facts.append(("history", "none" if self.history is None else counted(self.history, "migration")))
         if self.load is not None:
             facts.append(("load", str(self.load)))
+        if self.forecasts.count:
+            facts.append(("forecasts", str(self.forecasts)))
         rows = sum(table.rows for table in self.tables)
         return (
             Table(self.summary, tuple(facts)),
@@ -329,7 +334,8 @@ class Status(Report):
         ``database``, ``schema``, ``server_version``, ``hosted``: as the attributes. ``extensions``: versions by name.
         ``extension_schemas``: schemas by name. ``history``: null, or each with the attributes of an
         ``AppliedMigration``. ``log``: the entries. ``tables``: each with the attributes of a ``TableUse``.
-        ``load``: null, or the attributes of a ``Load``. The keys of ``Plan.states_as_dict()`` stand beside these.
+        ``load``: null, or the attributes of a ``Load``. ``forecasts``: ``count``, ``within`` and ``ratio``, as the
+        attributes of ``PastForecasts``. The keys of ``Plan.states_as_dict()`` stand beside these.
         """
         return {
             **self.plan.states_as_dict(),
@@ -343,6 +349,7 @@ class Status(Report):
             "log": plain(self.log),
             "tables": plain(self.tables),
             "load": plain(self.load),
+            "forecasts": plain(self.forecasts),
         }
 
     def _repr_html_(self) -> str:

@@ -22,6 +22,7 @@ from kimbledb.model.text import counted, few, one_line
 
 if TYPE_CHECKING:  # pictures take 9 ms, the fingerprint 3 ms: what needs them imports them
     from kimbledb.model.basis import Basis
+    from kimbledb.model.forecast import Forecast
     from kimbledb.model.pictures import Graph
 
 
@@ -91,6 +92,8 @@ class Step:
     #: What is written from its declarations in place of its script: the rest, where a part of it is there; or all of it,
     #: where tables are large and its declarations say all that its script does. Else None.
     completion: Completion | None = None
+    #: The seconds that its statements take in the database, as ``rehearse()`` foresees them; else None.
+    forecast: Forecast | None = None
 
     @property
     def name(self) -> str:
@@ -403,7 +406,8 @@ class Plan(Report):
 
         ``steps``: for each migration ``migration`` (its name), ``number``, ``phase``, ``title``, ``state``, ``reason``,
         ``needs``, ``selected``, ``to_apply``, ``online``, ``rollback`` and ``no_rollback`` (``rollback_kind`` and
-        ``no_rollback`` of the migration), ``notes`` and ``hazards``, each with the attributes of a ``Hazard``.
+        ``no_rollback`` of the migration), ``notes``, ``hazards``, each with the attributes of a ``Hazard``, and
+        ``forecast``: null, or the ``low`` and ``high`` of ``rehearse()``.
         ``pending``, ``refused``, ``undeclared``, ``outdated``: names. ``schema``, ``notes``, ``fingerprint``: as the
         attributes. ``basis``: what the fingerprint covers, so that ``migrate(plan=...)`` can name what has changed.
         """
@@ -467,6 +471,7 @@ def _step_as_dict(step: Step) -> dict[str, Json]:
         "selected": step.selected,
         "to_apply": step.to_apply,
         "hazards": plain(step.hazards),
+        "forecast": plain(step.forecast),
         "online": step.online or (step.completion is not None and bool(step.completion.online)),
         "rollback": step.migration.rollback_kind,
         "no_rollback": step.migration.no_rollback,

@@ -12,6 +12,7 @@ from attrs import field, frozen
 
 from kimbledb.model.forecast import Forecast, longest, total
 from kimbledb.model.hazard import size_shown
+from kimbledb.model.plan import Plan
 from kimbledb.model.presentation import Json, Report, plain
 from kimbledb.model.tables import Cell, Table, listed
 from kimbledb.model.text import counted, few
@@ -158,6 +159,8 @@ def blocks(mode: str) -> str:
 class Rehearsal(Report):
     """The result of rehearse()."""
 
+    #: The plan that was rehearsed. Its steps have forecasts, and ``migrate(plan=...)`` notes them in the log beside the facts.
+    plan: Plan
     #: The statements that the plan would run, in order.
     statements: tuple[RehearsedStatement, ...]
     #: The queries of the application that the plan breaks.
@@ -305,12 +308,13 @@ class Rehearsal(Report):
     def as_dict(self) -> dict[str, Json]:
         """Return the report as values.
 
-        ``statements``: the attributes of each ``RehearsedStatement``. ``breaks``: those of each ``BrokenQuery``.
+        ``plan``: what ``Plan.as_dict()`` gives. ``statements``: the attributes of each ``RehearsedStatement``. ``breaks``: those of each ``BrokenQuery``.
         ``locked``: those of each ``LockedTable``. A forecast has ``low`` and ``high``. ``ok``, ``migrations``, ``queries``, ``server``, ``target_server``,
         ``sampled``, ``notes``, ``seconds``: as the attributes.
         """
         return {
             "ok": self.ok,
+            "plan": self.plan.as_dict(),
             "statements": plain(self.statements),
             "locked": plain(self.locked),
             "breaks": plain(self.breaks),

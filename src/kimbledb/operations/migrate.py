@@ -365,7 +365,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--plan",
         metavar="FINGERPRINT",
-        help="only if what would be done is the plan of this fingerprint, or of the file that `plan --json` wrote",
+        help="only if what would be done is the plan of this fingerprint, or of the file that `plan --json` or `rehearse --json` wrote",
     )
     parser.add_argument("--dry-run", action="store_true", help="only show the plan, and change nothing")
     parser.add_argument("--no-verify", action="store_true", help="skip the verification")
@@ -445,4 +445,6 @@ def _signed(given: str) -> Mapping[str, Json] | str:
             f"--plan {given}: no fingerprint of a plan, and no file of one: {reason}",
             hint="`kimbledb plan --fingerprint` prints a fingerprint, `kimbledb plan --json` a plan",
         ) from None
-    return found if isinstance(found, dict) else {}
+    # A rehearsal holds the plan that it is about.
+    plan = found.get("plan", found) if isinstance(found, dict) else {}
+    return plan if isinstance(plan, dict) else {}

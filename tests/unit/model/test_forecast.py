@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kimbledb.model.forecast import Forecast, longest, total
+from kimbledb.model.forecast import Forecast, PastForecasts, longest, total
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,18 @@ def test_forecasts_add_up() -> None:
     assert longest([one, open_end, two]) == open_end
     assert longest([one, two]) == two
     assert not longest([]).is_known
+
+
+def test_how_good_forecasts_were() -> None:
+    """A range held where the fact is in it; a moment and a lower end count, and the ratio is that of ranges alone."""
+    known = [
+        (Forecast(1, 4), 4.0),  # twice the middle
+        (Forecast(1, 4), 8.0),  # four times, and beyond it
+        (Forecast(2, 8), 1.0),  # a quarter, and before it
+        (Forecast(0, 0.01), 0.09),
+        (Forecast(0, 0.01), 0.2),
+        (Forecast(1, None), 70.0),
+    ]
+    assert PastForecasts.of(known) == PastForecasts(6, 3, 2.0)
+    assert str(PastForecasts.of(known)) == "3 of 6 held the fact, at 2 times the middle of the range in the median"
+    assert str(PastForecasts.of(known[3:])) == "2 of 3 held the fact"

@@ -39,6 +39,7 @@ def statement(
 def report(*statements: kimbledb.RehearsedStatement) -> kimbledb.Rehearsal:
     """A rehearsal of statements on one table."""
     return kimbledb.Rehearsal(
+        plan=kimbledb.Plan(()),
         statements=statements,
         tables={"orders": TABLE},
         migrations=2,

@@ -108,6 +108,7 @@ SAMPLES: dict[type, Any] = {
             ),
             tables=(kimbledb.TableUse("largest", 77, 8192, 3, 4, ("unused_index",)),),
             load=kimbledb.Load(5, 2, 1, 100, 6.5, 99.5),
+            forecasts=kimbledb.PastForecasts(13, 12, 1.25),
         ),
         kimbledb.DeclareReport(
             (
@@ -151,6 +152,7 @@ SAMPLES: dict[type, Any] = {
             ("no migration is declared",),
         ),
         kimbledb.Rehearsal(
+            plan=PLAN,
             statements=(
                 kimbledb.RehearsedStatement(
                     migration="a.sql",
@@ -161,6 +163,7 @@ SAMPLES: dict[type, Any] = {
                     rewrites=("orders",),
                     scans=("orders", "people"),
                     seconds=0.5,
+                    forecast=kimbledb.Forecast(2.0, 6.0),
                     transaction=1,
                     will_fail="88 rows of orders (c) with NULL",
                 ),
@@ -222,7 +225,7 @@ FOR_PROGRAMS = {
 FOR_PROGRAMS_OF: dict[type, set[str]] = {
     kimbledb.DeclareReport: {"file"},
     kimbledb.Plan: {"schema", "fingerprint", "basis"},
-    kimbledb.Rehearsal: {"file"},
+    kimbledb.Rehearsal: {"file", "plan"},
     kimbledb.ManyReport: {"report"},
 }
 

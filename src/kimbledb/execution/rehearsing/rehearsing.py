@@ -23,10 +23,11 @@ from kimbledb.inspection import history
 from kimbledb.inspection.proof import Site
 from kimbledb.model.clock import stopwatch
 from kimbledb.model.completion import undecided
+from kimbledb.model.forecast import Forecast, total
 from kimbledb.model.migration import schemas_reached
 from kimbledb.model.plan import Plan, StepState
 from kimbledb.model.redaction import masked
-from kimbledb.model.rehearsal import Rehearsal, RehearsedTable
+from kimbledb.model.rehearsal import Rehearsal, RehearsedStatement, RehearsedTable
 from kimbledb.model.state import DatabaseState
 from kimbledb.model.text import few, one_line
 from kimbledb.planning import forecasts
@@ -79,7 +80,9 @@ async def rehearse(
     plan = original.plan
     if not plan.pending:
         version = original.state.server_version
-        return Rehearsal(statements=(), server=version, target_server=version, notes=plan.notes, seconds=clock())
+        return Rehearsal(
+            plan=plan, statements=(), server=version, target_server=version, notes=plan.notes, seconds=clock()
+        )
     try:
         async with clone.cloned(original.source, original.state, original.schema, server, request.options) as made:
             cloned = Runner(made.target, request.options)
@@ -99,6 +102,7 @@ async def rehearse(
         )
     unmeasured = await _forecast(request, rehearser, original.source)
     return Rehearsal(
+        plan=_with_forecasts(plan, rehearser.found),
         statements=tuple(rehearser.found),
         breaks=tuple(tried.breaks),
         queries=tried.count,
@@ -192,6 +196,19 @@ async def _forecast(request: Request, rehearser: Rehearser, found: Source) -> Se
         rehearser.found[number] = evolve(rehearser.found[number], forecast=forecasts.forecast(measured, effort))
     unread = {key: size.unread for key, size in measured.sizes.items() if size.unread is not None}
     return [f"no forecast for {name}: {why}" for (_, name), why in unread.items()]
+
+
+def _with_forecasts(plan: Plan, found: Sequence[RehearsedStatement]) -> Plan:
+    """Return a plan whose steps have the forecasts of their statements."""
+    of_step: dict[str, list[Forecast | None]] = {}
+    for each in found:
+        of_step.setdefault(each.migration, []).append(each.forecast)
+    known = {name: total(forecasts) for name, forecasts in of_step.items()}
+    steps = (
+        evolve(step, forecast=known[step.name]) if step.name in known and known[step.name].is_known else step
+        for step in plan.steps
+    )
+    return evolve(plan, steps=tuple(steps))
 
 
 def _tables(rehearser: Rehearser, found: Source) -> dict[str, RehearsedTable]:
