@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+from pathlib import Path
+
+import pytest
 
 import kimbledb
-from tests.support.databases import fresh_database, sql
+from kimbledb.cli.main import main
+from tests.support.databases import as_role, fresh_database, sql
 from tests.support.folders import Folder
+from tests.support.programs import embedded_binaries, running
 from tests.support.two_versions import BREAKING, HARMLESS
 
 #: How many cases stand in one migration.
@@ -53,3 +59,58 @@ async def test_what_breaks_is_named_and_what_does_not_is_not(server: str, folder
         or found[number].migration != f"m{(number - 100) // TOGETHER}.sql"
     }
     assert wrong == {}
+
+
+async def test_queries_that_the_server_has_recorded(database: str, folder: Folder) -> None:
+    """pg_stat_statements gives the queries of the database; where it is missing, unread or not loaded, the cure is named."""
+    with running(embedded_binaries(), {"shared_preload_libraries": "pg_stat_statements"}) as cluster:
+        role = "migrating"
+        await sql(cluster.dsn, f"CREATE ROLE {role} LOGIN PASSWORD '{role}'")
+        async with fresh_database(
+            cluster.dsn, f"CREATE SCHEMA app AUTHORIZATION {role}; CREATE TABLE t (a integer)"
+        ) as dsn:
+            target = as_role(dsn, role)
+
+            async def rehearsed(given: str, schema: str) -> kimbledb.Rehearsal:
+                return await kimbledb.rehearse(
+                    given, catalog=folder.catalog, schema=schema, server=cluster.dsn, queries="pg_stat_statements"
+                )
+
+            folder.add(1, "rename", "ALTER TABLE t RENAME COLUMN a TO b;")
+            with pytest.raises(kimbledb.ConfigurationError, match="run CREATE EXTENSION pg_stat_statements"):
+                await rehearsed(dsn, "public")
+            await sql(dsn, "CREATE EXTENSION pg_stat_statements")
+            await sql(dsn, "SELECT a FROM t WHERE a = 5")
+            await sql(dsn, "VACUUM t")
+            with pytest.raises(kimbledb.ConfigurationError, match="grant it pg_read_all_stats"):
+                await rehearsed(target, "app")
+            await sql(dsn, f"GRANT pg_read_all_stats TO {role}")
+
+            report = await rehearsed(dsn, "public")
+
+            assert [(each.query, each.migration) for each in report.breaks] == [
+                ("SELECT a FROM t WHERE a = $1", "rename.sql")
+            ]
+            assert not [each for each in report.notes if "do not work" in each]
+    await sql(database, "CREATE EXTENSION pg_stat_statements")
+    with pytest.raises(kimbledb.ConfigurationError, match="set shared_preload_libraries = 'pg_stat_statements'"):
+        await kimbledb.rehearse(database, catalog=folder.catalog, queries="pg_stat_statements")
+
+
+async def test_literals_that_are_no_queries_are_told(
+    database: str, server: str, folder: Folder, tmp_path: Path
+) -> None:
+    """A literal of a program that looks like a query and does not work before the plan is counted, with its place."""
+    await sql(database, "CREATE TABLE t (a integer)")
+    folder.add(1, "drop", "DROP TABLE t;")
+    program = tmp_path / "app.ts"
+    program.write_text("run('SELECT a FROM t WHERE a = ?');\nsay('Select a row');\nrun(`SELECT ${name} FROM t`);\n")
+    call = ["rehearse", "--dsn", database, "--catalog", str(folder.path), "--server", server, "--queries"]
+
+    report = await kimbledb.rehearse(database, catalog=folder.catalog, server=server, queries=program)
+
+    assert [each.query for each in report.breaks] == ["SELECT a FROM t WHERE a = ?"]
+    assert f"1 query is put together while the program runs, and not tried: {program}:3" in report.notes
+    assert "1 of 2 queries do not work before the plan, such as Select a row" in report.notes
+    assert report.notes[-1].endswith(f"do not work before the plan: {program}:2")
+    assert await asyncio.to_thread(main, [*call, str(program)]) == 1

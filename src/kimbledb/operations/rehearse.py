@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import ConfigurationError
 from kimbledb.execution.command import ExitCode
 from kimbledb.execution.rehearsing import rehearsing
-from kimbledb.execution.rehearsing.placeholders import texts_of
+from kimbledb.execution.rehearsing.query_sources import Sources, sources_of
 from kimbledb.model.rehearsal import Rehearsal
 from kimbledb.operations.migrate import Executor
 from kimbledb.server.notifications import call_scope
@@ -34,7 +35,7 @@ async def rehearse(
     phase: int | None = None,
     prefer: Iterable[str] = (),
     set_aside: Iterable[str] = (),
-    queries: Iterable[str] | str | os.PathLike[str] | None = None,
+    queries: Iterable[str | os.PathLike[str]] | str | os.PathLike[str] | None = None,
     sample: int | None = None,
     server: str | None = None,
     options: Options | None = None,
@@ -52,10 +53,12 @@ async def rehearse(
         phase: A phase's number: rehearse its migrations and all they need, no more. None for all.
         prefer: Names of alternatives to take instead of the default.
         set_aside: Names of tables that are set aside, as ``migrate()`` does it.
-        queries: The queries of the application as it is now, or the path of a file of SQL that holds them. Each is prepared
-            and executed, in a transaction that is rolled back, before the plan and after each of its migrations, as each
-            role that is granted something, with values of rows and made-up ones for its parameters (``$1``, ``:name``,
-            ``%s``, ``%(name)s``). Without a sample the tables hold made-up rows meanwhile. None for none.
+        queries: The queries of the application as it is now: texts and paths; or one path, of a file of SQL, of a program
+            (.py, .js, .ts) whose string literals are looked through, or of a folder of these; or ``pg_stat_statements``,
+            for those that the target's server has recorded. Each is prepared and executed, in a transaction that is rolled
+            back, before the plan and after each of its migrations, as each role that is granted something, with values of
+            rows and made-up ones for its parameters (``$1``, ``:name``, ``%s``, ``%(name)s``, ``?``). Without a sample the
+            tables hold made-up rows meanwhile. None for none.
         sample: How many rows of each table the clone gets, with all rows that these refer to; None for none. Then triggers
             of rows fire, and an UPDATE that fails on a row is found.
         server: The DSN of a server on which the clone is made and dropped, such as one of the target's version, or with
@@ -81,7 +84,7 @@ async def rehearse(
             phase=phase,
             prefer=prefer,
             set_aside=set_aside,
-            queries=texts_of(queries) if queries is not None else (),
+            queries=sources_of(queries),
             sample=sample,
             server=server,
         )
@@ -96,7 +99,7 @@ class _Rehearsing(Executor):
         phase: int | None,
         prefer: Iterable[str],
         set_aside: Iterable[str],
-        queries: Sequence[str],
+        queries: Sources,
         sample: int | None,
         server: str | None,
     ) -> Rehearsal:
@@ -109,7 +112,11 @@ class _Rehearsing(Executor):
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument(
-        "--queries", metavar="FILE", help="the queries of the application: say which of them the plan breaks"
+        "--queries",
+        action="append",
+        metavar="FILE",
+        help="the queries of the application: a file of SQL, a .py, .js or .ts file, a folder, or pg_stat_statements; say "
+        "which of them the plan breaks (may be repeated)",
     )
     parser.add_argument(
         "--sample", type=int, metavar="N", help="copy N rows of each table, and all that these refer to, into the clone"
@@ -140,7 +147,7 @@ async def command(invocation: Invocation) -> int:
             target,
             catalog=invocation.catalog,
             schema=invocation.schema,
-            queries=given.queries,
+            queries=[Path(each) for each in given.queries or ()],
             sample=given.sample,
             server=given.server,
             options=invocation.options,

@@ -13,7 +13,9 @@ The target is only read. The clone is a database of a throwaway server, or of on
 ``old_queries``     tries the queries of the application before the plan and after each of its migrations
 ``query_values``    the values with which they are executed. Pure.
 ``outcomes``        what an execution gives, and how two of them differ. Pure.
-``placeholders``    reads these queries, and numbers their placeholders
+``placeholders``    numbers their placeholders. Pure.
+``query_sources``   reads these queries from files, from programs and from the server
+``js_literals``     the string literals of a program in JavaScript. Pure.
 ``failing``         asks the target whether its rows break what statements add
 ``pace``            measures on the target what forecasts of seconds need
 ``rehearsing``      a rehearsal from its begin to its end

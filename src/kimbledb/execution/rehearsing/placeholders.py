@@ -1,43 +1,21 @@
-"""Queries of an application: read from a file, and their placeholders as PostgreSQL numbers them. Pure but for the file."""
+"""The placeholders of an application's queries, as PostgreSQL numbers them. Pure."""
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterable
-from pathlib import Path
 
-from kimbledb.catalog import statements
-from kimbledb.errors import ConfigurationError
-
-#: What may hold no placeholder, and the placeholders of libraries: ``:name``, ``%(name)s`` and ``%s``.
+#: What may hold no placeholder, and the placeholders of libraries: ``:name``, ``%(name)s``, ``%s`` and ``?``.
 _TOKEN = re.compile(
     r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$|::|:="
-    r"|(?<![\w\]]):(?P<colon>[A-Za-z_]\w*)|%\((?P<named>\w+)\)s|(?P<next>%s)|(?P<percent>%%)",
+    r"|(?<![\w\]]):(?P<colon>[A-Za-z_]\w*)|%\((?P<named>\w+)\)s|(?P<next>%s)|(?P<percent>%%)|(?P<question>\?[|&]?)",
     re.DOTALL,
 )
+#: What stands before a value. After a value, ``?`` is an operator of jsonb.
+_BEFORE_VALUE = re.compile(
+    r"(?:\A|[(,=<>+*/%|&~^!-]|\b(?:and|any|between|by|case|else|i?like|in|limit|not|offset|on|or|select|set|then|values|when|where))\s*\Z",
+    re.IGNORECASE,
+)
 _NUMBERED = re.compile(r"\$\d")
-
-
-def texts_of(queries: str | os.PathLike[str] | Iterable[str]) -> list[str]:
-    """Return the texts of queries.
-
-    Args:
-        queries: The queries, or the path of a file of SQL that holds them.
-
-    Raises:
-        ConfigurationError: The file cannot be read, or its statements cannot be told apart.
-    """
-    if not isinstance(queries, str | os.PathLike):
-        return list(queries)
-    try:
-        text = Path(queries).read_text(encoding="utf-8")
-        return [each.text for each in statements.split(text)]
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(
-            f"the queries cannot be read from {os.fspath(queries)}: {error}",
-            hint="name a file of SQL, or pass a list of queries",
-        ) from error
 
 
 def numbered(query: str) -> str:
@@ -53,7 +31,9 @@ def numbered(query: str) -> str:
     def number(found: re.Match[str]) -> str:
         if found["percent"]:
             return "%"
-        if found["next"]:
+        if found["question"] and not (found[0] == "?" and _BEFORE_VALUE.search(query[: found.start()])):
+            return found[0]
+        if found["next"] or found["question"]:
             names[f"%{len(names)}"] = place = len(names) + 1
             return f"${place}"
         name = found["colon"] or found["named"]

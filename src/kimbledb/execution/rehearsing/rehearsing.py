@@ -10,11 +10,12 @@ from kimbledb.errors import PreflightError, RehearsalError
 from kimbledb.execution import bootstrap
 from kimbledb.execution.load_plan import load_plan
 from kimbledb.execution.messages import Messages
-from kimbledb.execution.rehearsing import clone, contents, dump, failing, pace, source
+from kimbledb.execution.rehearsing import clone, contents, dump, failing, pace, query_sources, source
 from kimbledb.execution.rehearsing import sample as sample_rows
 from kimbledb.execution.rehearsing.clone import Clone
 from kimbledb.execution.rehearsing.contents import Contents
 from kimbledb.execution.rehearsing.old_queries import OldQueries
+from kimbledb.execution.rehearsing.query_sources import Sources
 from kimbledb.execution.rehearsing.sample import Sample
 from kimbledb.execution.rehearsing.scripts import HISTORY, Rehearser
 from kimbledb.execution.rehearsing.source import Source
@@ -52,6 +53,7 @@ class _Original:
     contents: Contents
     sample: Sample
     schema: str
+    queries: Sources
 
 
 async def rehearse(
@@ -60,7 +62,7 @@ async def rehearse(
     *,
     server: str | None = None,
     sample: int | None = None,
-    queries: Sequence[str] = (),
+    queries: Sources,
 ) -> Rehearsal:
     """Rehearse a plan.
 
@@ -76,7 +78,7 @@ async def rehearse(
     """
     clock = stopwatch()
     runner = Runner(request.target, request.options)
-    original = await runner.run(lambda session: _read(runner, session, request, goal, sample))
+    original = await runner.run(lambda session: _read(runner, session, request, goal, sample, queries))
     plan = original.plan
     if not plan.pending:
         version = original.state.server_version
@@ -87,9 +89,7 @@ async def rehearse(
         async with clone.cloned(original.source, original.state, original.schema, server, request.options) as made:
             cloned = Runner(made.target, request.options)
             cloned.doing = "rehearsing on the clone"
-            rehearser, tried = await cloned.run(
-                lambda session: _rehearse(session, request, goal, original, made, queries)
-            )
+            rehearser, tried = await cloned.run(lambda session: _rehearse(session, request, goal, original, made))
     except ServerError as error:
         raise RehearsalError(f"the server of the clone refuses: {first_line(error)}") from error
     path = original.state.search_path(goal.schema, request.catalog.extensions)
@@ -116,24 +116,27 @@ async def rehearse(
     )
 
 
-async def _read(runner: Runner, session: Session, request: Request, goal: Goal, number: int | None) -> _Original:
+async def _read(
+    runner: Runner, session: Session, request: Request, goal: Goal, number: int | None, queries: Sources
+) -> _Original:
     """Read the plan, and what a clone needs, from the target."""
     loaded = await load_plan(runner, session, goal)
     reached = schemas_reached(request.catalog)
     runner.doing = "reading the schema"
     found = await source.look(session, loaded.plan, goal.schema, reached)
     kept = await contents.read(session, loaded.state, goal.schema, found.needed)
+    queries = await query_sources.with_recorded(session, queries)
     text, rows = "", Sample()
     if loaded.plan.pending:
         if number is not None:
             runner.doing = "reading a sample of rows"
             rows = await sample_rows.read(session, found.needed, reached, number)
         text = await dump.schema_of(session, loaded.state, request.target, request.options, found.left_out)
-    return _Original(loaded.state, loaded.plan, found, kept, rows, text)
+    return _Original(loaded.state, loaded.plan, found, kept, rows, text, queries)
 
 
 async def _rehearse(
-    session: Session, request: Request, goal: Goal, original: _Original, made: Clone, queries: Sequence[str]
+    session: Session, request: Request, goal: Goal, original: _Original, made: Clone
 ) -> tuple[Rehearser, OldQueries]:
     """Run the plan on the clone."""
     await sample_rows.give(session, original.sample)
@@ -169,7 +172,7 @@ async def _rehearse(
         if made.as_role:
             await second.send(made.as_role)
         tried = OldQueries(second, site.path, goal.schema, original.source.needed, sampled=original.sample.count > 0)
-        await tried.begin(queries)
+        await tried.begin(original.queries.texts)
         for step in original.plan.pending:
             if not rehearser.stopped:
                 await rehearser.run(step)
@@ -226,9 +229,14 @@ def _notes(original: _Original, made: Clone, rehearser: Rehearser, tried: OldQue
             notes += [f"{step.name}: {line}" for line in undecided(step.completion.undecided)]
     if original.sample.count:
         notes.append(f"the clone held {original.sample.count} rows of the target")
+    notes += original.queries.notes
     if tried.unfit:
         first = one_line(" ".join(masked(tried.unfit[0]).split()))
         notes.append(f"{len(tried.unfit)} of {tried.count} queries do not work before the plan, such as {first}")
+    if places := [each for each in map(original.queries.places.get, tried.unfit) if each is not None]:
+        notes.append(
+            f"these literals of programs are not tried, since they do not work before the plan: {few(places, 20)}"
+        )
     if original.sample.unread:
         notes.append(f"no rows, since the role may not read them: {few(original.sample.unread)}")
     conflicts = [step for step in original.plan.pending if step.state is StepState.CONFLICTING]
