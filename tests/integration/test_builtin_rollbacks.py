@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -60,31 +59,6 @@ def handmade(number: int) -> str:
         for place, (table, column) in enumerate(added)
         if column != "embedding"
     )
-
-
-async def _goes_and_leaves_nothing(server: str, number: int, prepare: str = "") -> None:
-    async with around(server, number, prepare) as (dsn, before):
-        own = (await take_snapshot(dsn)).since(before)
-
-        report = await kimbledb.rollback(dsn, number)
-
-        # The report names a type of another schema with that.
-        listed = {re.sub(r"\b\w+\.vector\b", "vector", str(each)) for each in report.objects}
-        assert listed == {str(each) for each in own.created if each.kind in LISTED}
-        assert report.losses == ()
-        assert str((await take_snapshot(dsn)).since(before)) == "no difference"
-
-
-@pytest.mark.parametrize("number", NUMBERS)
-async def test_the_schema_is_as_before(server: str, number: int) -> None:
-    """What the migration made goes, the report lists it, and a schema equal to the one before is left."""
-    await _goes_and_leaves_nothing(server, number)
-
-
-@pytest.mark.parametrize("number", [3 if number == 2 else number for number in NUMBERS])
-async def test_the_schema_is_as_before_on_a_hosted_database(hosted_server: str, number: int) -> None:
-    """So on a hosted database, with its default privileges, and #3 in place of #2."""
-    await _goes_and_leaves_nothing(hosted_server, number, HOSTED_DATABASE)
 
 
 @pytest.mark.parametrize("number", NUMBERS)

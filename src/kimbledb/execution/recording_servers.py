@@ -50,7 +50,12 @@ class Learned:
 
 
 async def learn(
-    catalog: Catalog, recorded: Sequence[Migration], server: str | None, *, attribute: bool
+    catalog: Catalog,
+    recorded: Sequence[Migration],
+    server: str | None,
+    *,
+    attribute: bool,
+    hosted: bool | None = None,
 ) -> list[Learned]:
     """Record migrations of a catalog on one platform or both.
 
@@ -62,6 +67,7 @@ async def learn(
         server: The DSN of a server, on which databases are made and dropped again: the platform is that of the server.
             None for embedded servers of both platforms.
         attribute: Whether to find the statement of each part of an effect that is not as declared.
+        hosted: The platform of an embedded server, where one is enough; None for both.
 
     Raises:
         ConfigurationError: The server cannot be used.
@@ -73,8 +79,8 @@ async def learn(
     """
     try:
         with driver_errors():
-            if server is not None:
-                return [await _on_server(catalog, recorded, server, hosted=False, attribute=attribute)]
+            if server is not None or hosted is not None:
+                return [await _on_server(catalog, recorded, server, hosted=bool(hosted), attribute=attribute)]
             return await _together(
                 *(_on_server(catalog, recorded, None, hosted=hosted, attribute=attribute) for hosted in (False, True))
             )

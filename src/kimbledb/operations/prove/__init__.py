@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import ConfigurationError, KimbleDBError
@@ -38,6 +38,7 @@ async def prove(
     catalog: Catalog | None = None,
     *,
     server: str | None = None,
+    platform: Literal["bare", "hosted"] | None = None,
     cuts: int | None = 3,
     progress: Watcher | None = None,
 ) -> CatalogReport:
@@ -57,6 +58,7 @@ async def prove(
         catalog: The migrations; None for the built-in ones.
         server: The DSN of a server, on which databases are made and dropped again: only its own platform is tried.
             None for private embedded servers of both platforms.
+        platform: ``bare`` or ``hosted``, to try them on an embedded server of that platform alone; None for both.
         cuts: The number of places in its scripts at which each migration is interrupted. None for each statement.
         progress: Called with a ``Proved`` event for each thing that was tried; None for nobody.
 
@@ -71,9 +73,17 @@ async def prove(
     clock = stopwatch()
     if cuts is not None and cuts < 0:
         raise ConfigurationError(f"cuts must be 0 or more, or None for each statement, not {cuts}")
+    if platform is not None and server is not None:
+        raise ConfigurationError("platform and server exclude each other", hint="a server has a platform of its own")
     catalog = Catalog.builtin() if catalog is None else catalog
     with call_scope("prove", progress):
-        proving = _Proving(catalog, server, cuts, lambda case: notify(progress, Proved(case)))
+        proving = _Proving(
+            catalog,
+            server,
+            None if platform is None else platform == "hosted",
+            cuts,
+            lambda case: notify(progress, Proved(case)),
+        )
         await proving.run()
         order = {migration.name: place for place, migration in enumerate(catalog)}
         kinds = list(Proof)
@@ -87,11 +97,25 @@ class _Proving:
     """One call, on all platforms."""
 
     def __init__(
-        self, catalog: Catalog, server: str | None, cuts: int | None, told: Callable[[CatalogCase], None]
+        self,
+        catalog: Catalog,
+        server: str | None,
+        hosted: bool | None,
+        cuts: int | None,
+        told: Callable[[CatalogCase], None],
     ) -> None:
-        """Take the wishes of a call; the arguments are those of ``prove()``."""
+        """Take the wishes of a call.
+
+        Args:
+            catalog: As for ``prove()``.
+            server: As for ``prove()``.
+            hosted: Whether the one platform is the hosted one; None for both, or for that of the server.
+            cuts: As for ``prove()``.
+            told: Called with each case.
+        """
         self._catalog = catalog
         self._server = server
+        self._hosted = hosted
         self._cuts = cuts
         self._told = told
         self.cases: list[CatalogCase] = []
@@ -101,7 +125,7 @@ class _Proving:
     async def run(self) -> None:
         """Try everything on each platform on which the catalog runs."""
         learned = await self._learned()
-        platforms = [each.hosted for each in learned] or [False, True]
+        platforms = [each.hosted for each in learned] or ([False, True] if self._hosted is None else [self._hosted])
         for place, hosted in enumerate(platforms[:1] if self._server is not None else platforms):
             async with throwaway(self._server, "prove", OPTIONS, hosted=hosted) as databases:
                 await self._on_platform(databases, hosted=hosted, first=place == 0)
@@ -115,7 +139,9 @@ class _Proving:
     async def _learned(self) -> list[Learned]:
         """Return what the migrations do on each platform on which they run, or nothing if they fail on both."""
         try:
-            learned = await learn(self._catalog, list(self._catalog), self._server, attribute=False)
+            learned = await learn(
+                self._catalog, list(self._catalog), self._server, attribute=False, hosted=self._hosted
+            )
         except OF_THE_SERVER:
             raise
         except KimbleDBError:
@@ -125,7 +151,7 @@ class _Proving:
 
     def _compare(self, learned: Sequence[Learned]) -> None:
         for migration in self._catalog:
-            found = out_of_step(migration, learned, given=self._server is not None)
+            found = out_of_step(migration, learned, given=self._server is not None or self._hosted is not None)
             if found is None:
                 continue
             case = CatalogCase(
@@ -212,6 +238,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--catalog", action="append", metavar="DIR", help="the same; each further one builds on those before it"
     )
     parser.add_argument("--server", metavar="DSN", help="try them on this server (embedded ones, bare and hosted)")
+    parser.add_argument("--platform", choices=("bare", "hosted"), help="try them on that platform alone (both)")
     parser.add_argument(
         "--cuts",
         type=_cuts,
@@ -234,7 +261,13 @@ async def command(invocation: Invocation) -> int:
     given = invocation.given
     if given.directory is not None:
         given.catalog = [*(given.catalog or ()), given.directory]
-    report = await prove(invocation.catalog, server=given.server, cuts=given.cuts, progress=invocation.watcher)
+    report = await prove(
+        invocation.catalog,
+        server=given.server,
+        platform=given.platform,
+        cuts=given.cuts,
+        progress=invocation.watcher,
+    )
     for file, write in ((given.junit, report.to_junit), (given.markdown, report.to_markdown)):
         if file is not None:
             invocation.write(write(), file)

@@ -57,8 +57,7 @@ class Cycle:
             before: The database, which stays as it is.
             prefer: The alternatives that are chosen.
             cuts: The number of places at which it is interrupted; None for each of them.
-            with_checks: Whether to try its checks on the database before it. A hosted platform has some of what they
-                ask for.
+            with_checks: Whether to try its checks on the database before it.
         """
         self._bench = bench
         self._migration = migration
@@ -99,7 +98,9 @@ class Cycle:
             yield Proof.COMPLETE, f"after {place}", partial(self._complete, after, count)
         yield Proof.ROWS, "", partial(self._rows, after)
         yield Proof.ONLINE, "", partial(self._online, after)
-        if self._with_checks and self._migration.verification_queries:
+        # A hosted platform has extensions before a migration that needs them, and checks that use them pass.
+        given = self._bench.hosted and self._migration.extensions
+        if self._with_checks and self._migration.verification_queries and not given:
             yield Proof.CHECKS, "", self._checks
 
     async def _back_and_again(self, after: State) -> None:
