@@ -125,7 +125,7 @@ async def with_evidence(
 
         tables = await sizes.ask(session, goal.schema)
         loaded = evolve(loaded, tables=tables)
-        large = sizes.large(tables) if online else large
+        large = sizes.large(tables, session.options.large_table) if online else large
     plan = await completions.foresee(
         session,
         goal.planner,

@@ -72,7 +72,12 @@ class Throwaway:
 
     async def _send(self, statement: str) -> None:
         async with self._lock:
-            await self._session.send(statement)
+            if not self._session.is_closed:
+                await self._session.send(statement)
+                return
+            # A statement was cancelled, which ends its connection; what was made goes all the same.
+            async with self._target.session(self._session.options) as session:
+                await session.send(statement)
 
 
 @asynccontextmanager

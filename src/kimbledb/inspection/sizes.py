@@ -14,7 +14,6 @@ from kimbledb.model.origin import TableState
 from kimbledb.model.plan import Plan
 from kimbledb.planning import hazards
 from kimbledb.planning.hazards import Tables
-from kimbledb.planning.online import LARGE
 from kimbledb.server import queries
 from kimbledb.server.session import Session
 
@@ -30,13 +29,14 @@ async def ask(session: Session, schema: str) -> Tables:
     return Tables(schema, found["tables"], found["indexes"])
 
 
-def large(tables: Tables) -> frozenset[str]:
+def large(tables: Tables, least: int) -> frozenset[str]:
     """Return the names of the large tables, as snapshots have them.
 
     Args:
         tables: The tables with their sizes.
+        least: The bytes from which a table is large, as ``Options.large_table``.
     """
-    return frozenset(quoted(name) for name, facts in tables.tables.items() if facts["own_bytes"] >= LARGE)
+    return frozenset(quoted(name) for name, facts in tables.tables.items() if facts["own_bytes"] >= least)
 
 
 def states(tables: Tables) -> dict[str, TableState]:

@@ -31,9 +31,6 @@ from kimbledb.planning.mentions import mentioned
 from kimbledb.planning.writer.constraints import definition, is_reference, refers_to
 from kimbledb.planning.writer.names import own_name, split_list, texts, written
 
-#: The bytes, without indexes, from which a table is large. An HNSW index on 1,536 dimensions, which is the slowest to build,
-#: takes 0.4 s for as many rows.
-LARGE = 1_000_000
 #: The bytes of the longest identifier.
 _LONGEST = 63
 _BESIDE = "_kimbledb_new"

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from kimbledb.catalog import statements
 from kimbledb.catalog.catalog import Catalog
@@ -37,8 +37,8 @@ from kimbledb.server.targets import Target
 #: A proof takes as long as it takes: its statements have their own limits.
 OPTIONS = Options(deadline=86_400.0, application_name="kimbledb prove")
 SCHEMA = "public"
-#: The bytes from which a table is written in another way, and some more.
-_LARGE = 1_100_000
+#: Every table that holds rows is a large one.
+LARGE = evolve(OPTIONS, large_table=1)
 #: What a server, and not a migration, is the cause of.
 OF_THE_SERVER = (ConfigurationError, ConnectionLostError, EmbeddedServerError)
 
@@ -198,10 +198,16 @@ class Bench:
     # What is done in them.
 
     async def apply(
-        self, target: Target, migration: Migration, prefer: Sequence[str], *, verify: bool = True
+        self,
+        target: Target,
+        migration: Migration,
+        prefer: Sequence[str],
+        *,
+        verify: bool = True,
+        options: Options = OPTIONS,
     ) -> MigrationReport:
         """Apply a migration and all that it needs."""
-        executor = Executor(target, catalog=self.catalog, options=OPTIONS)
+        executor = Executor(target, catalog=self.catalog, options=options)
         return await executor.apply(to=migration.name, prefer=prefer, verify=verify)
 
     async def adopt(self, target: Target, prefer: Sequence[str]) -> None:
@@ -252,17 +258,6 @@ class Bench:
         """
         body = queries.quoted(filling(sample_tables(objects), row_count), "kimbledb")
         await self._do(target, f"SET CONSTRAINTS ALL IMMEDIATE;\nDO {body};\n")
-
-    async def widen(self, target: Target, tables: Iterable[str]) -> None:
-        """Make tables that hold rows large, without a row or a value more.
-
-        Args:
-            target: The database.
-            tables: The names of the tables.
-        """
-        # Without triggers. A row that was updated takes its space until the transaction ends.
-        loops = "".join(queries.block("widen", table=quote_literal(table), bytes=str(_LARGE)) for table in tables)
-        await self._do(target, f"SET LOCAL session_replication_role = replica;\n{loops}")
 
     async def _do(self, target: Target, text: str) -> None:
         async with target.session(OPTIONS) as session:

@@ -15,8 +15,9 @@ from kimbledb.errors import CatalogError, ConflictingObjectsError, DataLossError
 from kimbledb.model.catalog_report import Proof
 from kimbledb.model.migration import Migration
 from kimbledb.model.objects import DatabaseObject, Key
-from kimbledb.operations.prove.bench import Bench, Broken, Look, Untried
+from kimbledb.operations.prove.bench import LARGE, OPTIONS, Bench, Broken, Look, Untried
 from kimbledb.planning.whole_declarations import touches
+from kimbledb.server.options import Options
 from kimbledb.server.targets import Target
 
 #: A case: its kind, what exactly is tried, and what tries it.
@@ -197,8 +198,7 @@ class Cycle:
                     full = [name for name, table in held.tables.items() if table["rows"]]
                     if not (self._migration.online_sql or touches(self._migration, full)):
                         raise Untried("it works on no table from before")
-                    await self._bench.widen(copy, full)
-                if not await self._takes_rows(copy):
+                if not await self._takes_rows(copy, LARGE if large else OPTIONS):
                     continue
                 now = await self._bench.look(copy)
                 now.since(after.look, "beside rows it ends in another schema")
@@ -208,14 +208,14 @@ class Cycle:
                 return
         raise Untried(f"it refuses the rows that were made up, as is meant: {self._migration.demands}")
 
-    async def _takes_rows(self, copy: Target) -> bool:
+    async def _takes_rows(self, copy: Target, options: Options) -> bool:
         """Apply the migration beside rows, and return whether it takes them; False where it says what it demands of them.
 
         Raises:
             Broken: It does not take them, and does not say so.
         """
         try:
-            await self._bench.apply(copy, self._migration, self._prefer)
+            await self._bench.apply(copy, self._migration, self._prefer, options=options)
         except DataLossError as error:
             raise Broken(f"it loses rows or values that its tables may hold, and does not say so: {error}") from error
         except ConflictingObjectsError as error:  # before anything was touched
