@@ -61,6 +61,39 @@ async def test_what_breaks_is_named_and_what_does_not_is_not(server: str, folder
     assert wrong == {}
 
 
+async def test_rows_of_a_sample(database: str, server: str, folder: Folder) -> None:
+    """With a sample its rows are compared, as the migrations leave them; no value of theirs is in the report."""
+    await sql(
+        database,
+        "CREATE TABLE t (id serial PRIMARY KEY, name text, state text);"
+        "INSERT INTO t (name, state) VALUES ('secret one', 'old'), ('secret two', 'old');"
+        "CREATE FUNCTION f(n text) RETURNS text LANGUAGE sql AS 'SELECT n'",
+    )
+    folder.add(1, "states", "UPDATE t SET state = 'new' WHERE id = 1;")
+    folder.add(
+        2,
+        "raising",
+        "CREATE OR REPLACE FUNCTION f(n text) RETURNS text LANGUAGE plpgsql AS 'BEGIN RAISE ''no %'', n; END';",
+    )
+    queries = {
+        "SELECT state FROM t": "it returns other values of state",
+        "SELECT f(name) FROM t WHERE name = $1": "an error that a function raises (SQLSTATE P0001)",
+        "SELECT id, name FROM t": None,
+        "SELECT id FROM t LIMIT 1": None,
+        "INSERT INTO t (name) VALUES ($1) RETURNING name": None,
+        "UPDATE t SET name = $1 WHERE id = $2": None,
+        "DELETE FROM t": None,
+    }
+
+    report = await kimbledb.rehearse(database, catalog=folder.catalog, server=server, sample=10, queries=list(queries))
+
+    assert report.sampled == 2
+    assert {each.query: each.reason for each in report.breaks} == {
+        query: reason for query, reason in queries.items() if reason is not None
+    }
+    assert "secret" not in str(report.as_dict())
+
+
 async def test_queries_that_the_server_has_recorded(database: str, folder: Folder) -> None:
     """pg_stat_statements gives the queries of the database; where it is missing, unread or not loaded, the cure is named."""
     with running(embedded_binaries(), {"shared_preload_libraries": "pg_stat_statements"}) as cluster:

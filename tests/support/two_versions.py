@@ -220,6 +220,12 @@ BREAKING = [
         "other values of next",
     ),
     Change(
+        "CREATE FUNCTION f@() RETURNS integer LANGUAGE sql AS 'SELECT 1';",
+        "CREATE OR REPLACE FUNCTION f@() RETURNS integer LANGUAGE plpgsql AS 'BEGIN ASSERT false; END';",
+        "SELECT f@()",
+        "P0004",
+    ),
+    Change(
         f"{T} CREATE VIEW v@ AS SELECT id, active FROM t@;",
         "CREATE OR REPLACE VIEW v@ AS SELECT id, active FROM t@ WHERE active;",
         "SELECT id FROM v@",

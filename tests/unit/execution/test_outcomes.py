@@ -98,6 +98,7 @@ def test_left_rows_are_compared_by_columns_that_are_still_there() -> None:
     assert (
         compared(was, gave(left={"1": [[same], [{"id": 1, "name": "v"}]]})) == "it leaves other values in column t.name"
     )
+    assert compared(was, gave(left={"1": [[same], [{"id": 1, "name": "v"}]]}), fixed=False) is None
     assert compared(gave(), was) == "it changes rows of t"
     assert compared(was, gave(), there=REFUSING) is None
 

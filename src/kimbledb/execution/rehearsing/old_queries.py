@@ -228,13 +228,14 @@ class OldQueries:
         try:
             [answer] = await self.session.send(f"{BEGIN}{block}ROLLBACK;\n")
         except ServerError as error:
-            # One of them ended the whole: they are tried by fewer.
+            # One of them ended the whole, by a timeout or an ASSERT: they are tried by fewer, and that one alone.
+            await self.session.send("DEALLOCATE ALL;\n")
             if len(tries) == 1:
                 return [Outcome((error.sqlstate, error.message.splitlines()[0]))], Tables()
             half = len(tries) // 2
-            one, _ = await self._some(tries[:half], seed)
-            other, tables = await self._some(tries[half:], seed)
-            return one + other, tables
+            one, tables = await self._some(tries[:half], seed)
+            other, others = await self._some(tries[half:], seed)
+            return one + other, others if others.names else tables
         return [Outcome.of(each) for each in answer.value["answers"]], Tables.of(answer.value)
 
 

@@ -149,7 +149,8 @@ BEGIN
             END LOOP;
             done := true;
             RAISE EXCEPTION 'undone' USING ERRCODE = 'KX001';
-        EXCEPTION WHEN query_canceled OR OTHERS THEN
+        -- A timeout is not caught: it is that of the whole round, and no other would follow it.
+        EXCEPTION WHEN OTHERS THEN
             GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
         END;
         EXECUTE 'DEALLOCATE ALL';
