@@ -22,6 +22,8 @@ _VARYING = (
     (re.compile(r'(seconds(?:=|": ))\d+\.\d+'), r"\1<seconds>"),
     (re.compile(r"0x[0-9a-f]{16,32}"), "<id>"),
     (re.compile(r"(?:< |up to |at least |\d[\d.]* to )\d[\d.]* s\b"), "<forecast>"),
+    # Autovacuum gives a table further files whenever it comes by.
+    (re.compile(r"\b\d+ kB\b"), "<size>"),
     (re.compile(r"\b\d+\.\d+ s\b"), "<seconds>"),
     (re.compile(r"\b\d+\.\d\d\d?\b"), "<seconds>"),
     (re.compile(r'(PostgreSQL |server = ")\d+\.\d+'), r"\1<version>"),
