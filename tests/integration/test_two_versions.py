@@ -94,6 +94,30 @@ async def test_rows_of_a_sample(database: str, server: str, folder: Folder) -> N
     assert "secret" not in str(report.as_dict())
 
 
+async def test_a_server_of_a_role_that_is_no_superuser(server: str, folder: Folder) -> None:
+    """Where the clone's server has no superuser for it, queries are tried as the role that migrates, and a note says so."""
+    owner, shop = (f"{name}_{secrets.token_hex(4)}" for name in ("owner", "shop"))
+    await sql(server, f"CREATE ROLE {owner} LOGIN CREATEDB PASSWORD '{owner}'")
+    await sql(server, f"CREATE ROLE {shop}")
+    folder.add(1, "next", f"REVOKE SELECT ON t FROM {shop}; ALTER TABLE t ADD CHECK (a <> 5);")
+    try:
+        async with fresh_database(server, f"CREATE SCHEMA app AUTHORIZATION {owner}") as dsn:
+            await sql(as_role(dsn, owner), f"CREATE TABLE app.t (a integer); GRANT SELECT ON app.t TO {shop}")
+            report = await kimbledb.rehearse(
+                as_role(dsn, owner),
+                catalog=folder.catalog,
+                schema="app",
+                server=as_role(server, owner),
+                queries=["SELECT a FROM t", "INSERT INTO t (a) VALUES (5)"],
+            )
+    finally:
+        await sql(server, f"DROP ROLE {owner}")
+        await sql(server, f"DROP ROLE {shop}")
+
+    assert [each.query for each in report.breaks] == ["INSERT INTO t (a) VALUES (5)"]
+    assert f"queries are not tried as {shop}, since the server's role is no superuser" in report.notes
+
+
 async def test_queries_that_the_server_has_recorded(database: str, folder: Folder) -> None:
     """pg_stat_statements gives the queries of the database; where it is missing, unread or not loaded, the cure is named."""
     with running(embedded_binaries(), {"shared_preload_libraries": "pg_stat_statements"}) as cluster:

@@ -30,6 +30,7 @@ def gave(
             "parameters": parameters,
             "left": left or {},
             "touched": [1],
+            "assumed": True,
         }
     )
 

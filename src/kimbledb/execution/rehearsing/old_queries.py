@@ -92,6 +92,8 @@ class OldQueries:
     count: int = 0
     #: The queries that did not work before the plan.
     unfit: list[str] = field(factory=list)
+    #: The roles as which none could be tried, since this takes a superuser.
+    untried: set[str] = field(factory=set)
     #: Those that work as before, by their texts.
     _kept: dict[str, _Kept] = field(init=False, factory=dict)
     #: The rows with which they are executed.
@@ -133,6 +135,8 @@ class OldQueries:
             # A role that may not do it is none that the application has.
             if each.role is None or before.works:
                 by_query[each.query].tries[each] = before
+            elif not one.assumed:
+                self.untried.add(each.role)
 
     async def after(self, migration: str) -> None:
         """Try them after a migration, and note those that it breaks.

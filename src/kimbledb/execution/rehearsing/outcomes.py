@@ -77,6 +77,8 @@ class Outcome:
     left: Mapping[int, _Change] = field(factory=dict)
     #: The tables that it reads or writes.
     touched: Collection[int] = ()
+    #: Whether it ran as its role: to become another one takes a superuser.
+    assumed: bool = True
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> Outcome:
@@ -91,6 +93,7 @@ class Outcome:
             answer["parameters"] or (),
             {int(oid): (new, old) for oid, (new, old) in answer["left"].items()},
             frozenset(answer["touched"]),
+            answer["assumed"],
         )
 
 

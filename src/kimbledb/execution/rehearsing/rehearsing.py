@@ -230,6 +230,8 @@ def _notes(original: _Original, made: Clone, rehearser: Rehearser, tried: OldQue
     if original.sample.count:
         notes.append(f"the clone held {original.sample.count} rows of the target")
     notes += original.queries.notes
+    if tried.untried:
+        notes.append(f"queries are not tried as {few(sorted(tried.untried))}, since the server's role is no superuser")
     if tried.unfit:
         first = one_line(" ".join(masked(tried.unfit[0]).split()))
         notes.append(f"{len(tried.unfit)} of {tried.count} queries do not work before the plan, such as {first}")

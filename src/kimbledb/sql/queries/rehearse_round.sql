@@ -22,6 +22,7 @@ DECLARE
     changed jsonb;
     touched jsonb;
     done boolean;
+    assumed boolean;
     deleted bigint;
     state text;
     message text;
@@ -104,11 +105,13 @@ BEGIN
         written := '{}';
         touched := '[]';
         done := false;
+        assumed := one->>'role' IS NULL;
         state := NULL;
         message := NULL;
         BEGIN
             IF one->>'role' IS NOT NULL THEN
                 PERFORM pg_catalog.set_config('session_authorization', one->>'role', true);
+                assumed := true;
             END IF;
             PERFORM pg_catalog.setseed({seed});
             IF one->>'prepare' IS NOT NULL THEN
@@ -169,7 +172,7 @@ BEGIN
         END IF;
         answers := array_append(answers, jsonb_build_object(
             'error', CASE WHEN NOT done THEN jsonb_build_array(state, message) END, 'rows', rows, 'parameters', parameters,
-            'left', changed, 'touched', touched));
+            'left', changed, 'touched', touched, 'assumed', assumed));
     END LOOP;
     RAISE INFO USING ERRCODE = 'KD100', MESSAGE = jsonb_build_object('answers', pg_catalog.to_jsonb(answers), 'refused', refused, 'tables', (
         SELECT coalesce(jsonb_object_agg(c.oid::bigint, jsonb_build_array(c.relname, (
