@@ -157,7 +157,7 @@ async def test_queries_that_the_server_has_recorded(database: str, folder: Folde
 async def test_literals_that_are_no_queries_are_told(
     database: str, server: str, folder: Folder, tmp_path: Path
 ) -> None:
-    """A literal of a program that looks like a query and does not work before the plan is counted, with its place."""
+    """A literal of a program that looks like a query and does not work before the plan is counted; each has its place."""
     await sql(database, "CREATE TABLE t (a integer)")
     folder.add(1, "drop", "DROP TABLE t;")
     program = tmp_path / "app.ts"
@@ -166,7 +166,9 @@ async def test_literals_that_are_no_queries_are_told(
 
     report = await kimbledb.rehearse(database, catalog=folder.catalog, server=server, queries=program)
 
-    assert [each.query for each in report.breaks] == ["SELECT a FROM t WHERE a = ?"]
+    assert [(each.query, each.place) for each in report.breaks] == [("SELECT a FROM t WHERE a = ?", f"{program}:1")]
+    assert report.breaks[0].as_line.startswith("drop.sql: ")
+    assert f": {program}:1: SELECT" in report.breaks[0].as_line
     assert f"1 query is put together while the program runs, and not tried: {program}:3" in report.notes
     assert "1 of 2 queries do not work before the plan, such as Select a row" in report.notes
     assert report.notes[-1].endswith(f"do not work before the plan: {program}:2")

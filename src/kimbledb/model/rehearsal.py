@@ -111,12 +111,15 @@ class BrokenQuery:
     reason: str
     #: The role as which it breaks; None where it breaks as the role that migrates.
     role: str | None = None
+    #: The place of a query that is a literal of a program, as ``file:line``; None of others.
+    place: str | None = None
 
     @property
     def as_line(self) -> str:
-        """The migration, the role, the reason and the query."""
+        """The migration, the role, the reason, the place and the query."""
         who = "" if self.role is None else f"as {self.role}: "
-        return f"{self.migration}: {who}{self.reason}: {self.query}"
+        where = "" if self.place is None else f"{self.place}: "
+        return f"{self.migration}: {who}{self.reason}: {where}{self.query}"
 
 
 @frozen(kw_only=True)

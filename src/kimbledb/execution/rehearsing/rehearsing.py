@@ -104,7 +104,7 @@ async def rehearse(
     return Rehearsal(
         plan=_with_forecasts(plan, rehearser.found),
         statements=tuple(rehearser.found),
-        breaks=tuple(tried.breaks),
+        breaks=tuple(evolve(each, place=original.queries.places.get(each.query)) for each in tried.breaks),
         queries=tried.count,
         tables=_tables(rehearser, original.source),
         migrations=len(plan.pending),
