@@ -629,6 +629,10 @@ async def test_it_runs_as_the_role_that_migrates(server: str, folder: Folder) ->
                 f"DO $$ BEGIN ASSERT current_user = '{role}' AND current_schema = 'app'; END $$;\n"
                 "CREATE POLICY p ON a TO CURRENT_USER USING (true);\nALTER TABLE a ADD CHECK (id > 1);",
             )
+            async with target_of(target, "the database").session(kimbledb.Options()) as session:
+                sizes = (await pace.measure(session, [("app", "a"), ("strange", "s")])).sizes
+            assert sizes["app", "a"].unread is None
+            assert "a stranger owns it" in (sizes["strange", "s"].unread or "")
             for given in (server, None):
                 report = await kimbledb.rehearse(target, catalog=folder.catalog, schema="app", server=given, sample=1)
 

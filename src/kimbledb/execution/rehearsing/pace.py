@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from kimbledb.model.names import quote_array
 from kimbledb.planning.forecasts import Key, Pace, Size
 from kimbledb.server import queries
+from kimbledb.server.search_path import trusted
 from kimbledb.server.session import Session
 
 #: Seconds for the tables together.
@@ -16,32 +17,35 @@ BUDGET = 1.0
 _SHARE = 0.25
 
 
-async def measure(session: Session, tables: Iterable[Key]) -> Pace:
+async def measure(session: Session, tables: Iterable[Key], reached: Sequence[str] = ()) -> Pace:
     """Measure how fast the target computes and reads the pages of some tables. Nothing is written.
 
     Args:
         session: A session of the target.
         tables: The schema and the name of each table. One that is not there is left out.
+        reached: The schemas that migrations declare to reach, whose owners are trusted.
 
     Raises:
         ServerError: The statement timeout passed all the same, or the server cannot answer.
     """
     budget = min(BUDGET, _SHARE * session.options.statement_timeout)
-    answer = await session.ask(question(tables, budget=budget))
+    answer = await session.ask(question(tables, reached, budget=budget))
     return Pace(float(answer["unit"]), {(row[0], row[1]): size_of(*row[2:]) for row in answer["tables"]})
 
 
-def question(tables: Iterable[Key], *, budget: float) -> str:
+def question(tables: Iterable[Key], reached: Sequence[str] = (), *, budget: float) -> str:
     """Return the block that measures.
 
     Args:
         tables: The schema and the name of each table.
+        reached: The schemas that migrations declare to reach.
         budget: Seconds for reading. Each large table is read for one chunk of pages in any case.
     """
     those = sorted(set(tables))
     return queries.block(
         "rehearse_pace",
         budget=str(budget),
+        trusted=trusted(reached),
         schemas=quote_array([schema for schema, _ in those]),
         tables=quote_array([name for _, name in those]),
     )

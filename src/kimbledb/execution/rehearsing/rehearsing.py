@@ -190,7 +190,7 @@ async def _forecast(request: Request, rehearser: Rehearser, found: Source) -> Se
         runner = Runner(request.target, request.options)
         runner.doing = "measuring the server"
         try:
-            measured = await runner.run(lambda session: pace.measure(session, filled))
+            measured = await runner.run(lambda session: pace.measure(session, filled, schemas_reached(request.catalog)))
         except ServerError as error:
             if error.sqlstate != QUERY_CANCELLED:
                 raise
