@@ -71,8 +71,6 @@ from kimbledb.model.operator_reports import RollbackReport as RollbackReport
 from kimbledb.model.operator_reports import Status as Status
 from kimbledb.model.operator_reports import TableUse as TableUse
 from kimbledb.model.plan import Plan as Plan
-from kimbledb.model.plan import Step as Step
-from kimbledb.model.plan import StepState as StepState
 from kimbledb.model.presentation import Report as Report
 from kimbledb.model.rehearsal import BrokenQuery as BrokenQuery
 from kimbledb.model.rehearsal import LockedTable as LockedTable
@@ -82,6 +80,8 @@ from kimbledb.model.rehearsal import RehearsedTable as RehearsedTable
 from kimbledb.model.reports import MigrationReport as MigrationReport
 from kimbledb.model.reports import VerificationReport as VerificationReport
 from kimbledb.model.set_aside import SetAside as SetAside
+from kimbledb.model.step import Step as Step
+from kimbledb.model.step import StepState as StepState
 from kimbledb.model.tables import Table as Table
 from kimbledb.operations.adopt import Adoption as Adoption
 from kimbledb.operations.adopt import adopt as adopt

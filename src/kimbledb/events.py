@@ -22,15 +22,17 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from attrs import frozen
 
-from kimbledb.model.catalog_report import CatalogCase
 from kimbledb.model.migration import Migration
 from kimbledb.model.plan import Plan
 from kimbledb.model.presentation import Report
 from kimbledb.model.text import counted, one_line
+
+if TYPE_CHECKING:
+    from kimbledb.model.catalog_report import CatalogCase
 
 
 @frozen

@@ -37,10 +37,11 @@ from kimbledb.model.evidence import Evidence
 from kimbledb.model.hazard import Hazard
 from kimbledb.model.loss import Loss
 from kimbledb.model.migration import AppliedStep, Migration, schemas_reached
-from kimbledb.model.plan import Plan, Step
+from kimbledb.model.plan import Plan
 from kimbledb.model.reports import MigrationReport, VerificationReport
 from kimbledb.model.set_aside import SetAside
 from kimbledb.model.state import DatabaseState
+from kimbledb.model.step import Step
 from kimbledb.model.text import counted
 from kimbledb.planning import refused_plans
 from kimbledb.planning.planner import Goal

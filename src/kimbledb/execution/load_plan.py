@@ -14,8 +14,9 @@ from kimbledb.errors import AlternativesError
 from kimbledb.inspection import completions, foreign_histories, gathering, history
 from kimbledb.model.evidence import Evidence
 from kimbledb.model.origin import Place
-from kimbledb.model.plan import Plan, StepState
+from kimbledb.model.plan import Plan
 from kimbledb.model.state import DatabaseState
+from kimbledb.model.step import StepState
 from kimbledb.planning.planner import Goal
 from kimbledb.server.runner import Runner
 from kimbledb.server.session import Session

@@ -25,8 +25,9 @@ from kimbledb.model.loss import Loss
 from kimbledb.model.migration import AppliedStep, Migration
 from kimbledb.model.objects import DatabaseObject, Key, has_expressions, parts_of
 from kimbledb.model.operator_reports import RollbackReport
-from kimbledb.model.plan import Plan, Step
+from kimbledb.model.plan import Plan
 from kimbledb.model.state import DatabaseState
+from kimbledb.model.step import Step
 from kimbledb.model.text import counted
 from kimbledb.planning.fold import FoldedObject, fold
 from kimbledb.planning.planner import Goal, Planner

@@ -9,10 +9,11 @@ from kimbledb.model.basis import APPLY, DIGITS, EMPTY, FILLED, LOCKED, MISSING, 
 from kimbledb.model.evidence import AppliedMigration, Evidence
 from kimbledb.model.names import words_of
 from kimbledb.model.objects import quoted
-from kimbledb.model.plan import TO_APPLY, Plan, Step, StepState
+from kimbledb.model.plan_parts import PlanParts
+from kimbledb.model.step import TO_APPLY, Step, StepState
 
 
-def basis_of(plan: Plan) -> Basis:
+def basis_of(plan: PlanParts) -> Basis:
     """Return the basis of a plan.
 
     Args:
@@ -68,7 +69,7 @@ def _objects_of(evidence: Evidence | None) -> dict[str, str]:
     return found
 
 
-def _tables_of(plan: Plan) -> tuple[dict[str, str], dict[str, str]]:
+def _tables_of(plan: PlanParts) -> tuple[dict[str, str], dict[str, str]]:
     """Return, for each table that pending steps name, whether it holds rows, and the form of its columns."""
     named = {word for step in plan.pending for word in names_in(step)} if plan.tables else set()
     there = {name: state for name, state in plan.tables.items() if name in named}
@@ -93,7 +94,7 @@ def names_in(step: Step) -> Iterator[str]:
             yield from words_of(text)
 
 
-def _target_of(plan: Plan) -> dict[str, str]:
+def _target_of(plan: PlanParts) -> dict[str, str]:
     place = plan.place
     hosted = plan.evidence is not None and plan.evidence.hosted
     found = {

@@ -16,9 +16,10 @@ from kimbledb.model.forecast import PastForecasts
 from kimbledb.model.loss import Loss
 from kimbledb.model.migration import AppliedStep
 from kimbledb.model.objects import DatabaseObject
-from kimbledb.model.plan import Plan, Step, StepState
+from kimbledb.model.plan import Plan
 from kimbledb.model.presentation import Json, Report, error_as_dict, plain
 from kimbledb.model.reports import MigrationReport, VerificationReport, steps_table
+from kimbledb.model.step import Step, StepState
 from kimbledb.model.tables import Cell, Table, lines_of, listed, rows_of
 from kimbledb.model.text import counted, few, moment, one_line, printable
 

@@ -20,8 +20,9 @@ from kimbledb.model.forms import RecordedForms, kept_as_dict
 from kimbledb.model.names import quote_identifier
 from kimbledb.model.objects import Key
 from kimbledb.model.operator_reports import AdoptionReport
-from kimbledb.model.plan import Plan, Step, StepState
+from kimbledb.model.plan import Plan
 from kimbledb.model.state import DatabaseState
+from kimbledb.model.step import Step, StepState
 from kimbledb.planning.planner import Goal, Planner
 from kimbledb.planning.records import Made, Records
 from kimbledb.server import queries

@@ -14,7 +14,8 @@ from kimbledb.execution.run import Request, Run, Sent
 from kimbledb.inspection import preflight
 from kimbledb.model.names import near, quote_identifier
 from kimbledb.model.operator_reports import AdoptionReport
-from kimbledb.model.plan import Plan, Step, StepState
+from kimbledb.model.plan import Plan
+from kimbledb.model.step import Step, StepState
 from kimbledb.planning import refused_plans
 from kimbledb.planning.planner import Goal, Planner
 from kimbledb.server import queries

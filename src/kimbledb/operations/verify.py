@@ -16,10 +16,10 @@ from kimbledb.model.forms import Forms
 from kimbledb.model.migration import Migration, schemas_reached
 from kimbledb.model.names import quote_array, quote_literal
 from kimbledb.model.objects import Key
-from kimbledb.model.plan import StepState
 from kimbledb.model.reports import VerificationReport
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.state import DatabaseState
+from kimbledb.model.step import StepState
 from kimbledb.model.text import few
 from kimbledb.planning import drift, evidence
 from kimbledb.planning.fold import fold

@@ -18,7 +18,8 @@ from kimbledb.model.evidence import AppliedMigration, Evidence, Finding, ObjectS
 from kimbledb.model.migration import Migration
 from kimbledb.model.names import folded, near
 from kimbledb.model.origin import Wishes
-from kimbledb.model.plan import TO_APPLY, Plan, Step, StepState
+from kimbledb.model.plan import Plan
+from kimbledb.model.step import TO_APPLY, Step, StepState
 from kimbledb.model.text import few, moment
 
 

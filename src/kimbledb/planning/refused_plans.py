@@ -13,7 +13,8 @@ from kimbledb.errors import (
     UnrecordedObjectsError,
 )
 from kimbledb.model.evidence import Evidence, ObjectState
-from kimbledb.model.plan import Plan, StepState
+from kimbledb.model.plan import Plan
+from kimbledb.model.step import StepState
 from kimbledb.model.text import few
 
 

@@ -10,7 +10,8 @@ from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import DependentsError, RollbackRefusedError
 from kimbledb.model.migration import Migration, folder_of
 from kimbledb.model.objects import DatabaseObject
-from kimbledb.model.plan import Plan, Step, StepState
+from kimbledb.model.plan import Plan
+from kimbledb.model.step import Step, StepState
 from kimbledb.model.text import counted, few, one_line
 from kimbledb.planning.fold import owners_of
 

@@ -15,7 +15,7 @@ from kimbledb.catalog.catalog import Catalog
 from kimbledb.model import pictures
 from kimbledb.model.outputs import html as html_output
 from kimbledb.model.pictures import Graph, Node, to_mermaid, to_svg
-from kimbledb.model.plan import StepState
+from kimbledb.model.step import StepState
 from kimbledb.model.tables import Table
 from kimbledb.planning.planner import Planner
 

@@ -6,8 +6,9 @@ import kimbledb
 from kimbledb.model.completion import Completion
 from kimbledb.model.hazard import HAZARDS
 from kimbledb.model.migration import Migration
-from kimbledb.model.plan import Plan, Step, StepState
+from kimbledb.model.plan import Plan
 from kimbledb.model.script import Script
+from kimbledb.model.step import Step, StepState
 from kimbledb.planning.hazards import Tables, by_strategy, hazards_of
 from kimbledb.planning.refused_plans import refuse_hazards
 

@@ -13,7 +13,8 @@ from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import AlternativesError, DependencyCycleError, PlanningError, UnknownMigrationError
 from kimbledb.model.evidence import AppliedMigration, Evidence, Finding, ObjectState
 from kimbledb.model.migration import Migration
-from kimbledb.model.plan import Plan, StepState
+from kimbledb.model.plan import Plan
+from kimbledb.model.step import StepState
 from kimbledb.planning.planner import Planner
 
 APPLIED, MISSING, PARTIAL, CONFLICTING = ObjectState

@@ -10,10 +10,10 @@ from kimbledb.catalog import statements
 from kimbledb.execution.completing import copying
 from kimbledb.model.completion import Completion
 from kimbledb.model.migration import Migration
-from kimbledb.model.plan import Step
 from kimbledb.model.redaction import masked
 from kimbledb.model.script import Script
 from kimbledb.model.snapshot import Snapshot
+from kimbledb.model.step import Step
 from kimbledb.model.text import one_line
 from kimbledb.planning import locks_ahead, online
 from kimbledb.planning.fills import by_table, update

@@ -26,10 +26,11 @@ from kimbledb.model.clock import stopwatch
 from kimbledb.model.completion import undecided
 from kimbledb.model.forecast import Forecast, total
 from kimbledb.model.migration import schemas_reached
-from kimbledb.model.plan import Plan, StepState
+from kimbledb.model.plan import Plan
 from kimbledb.model.redaction import masked
 from kimbledb.model.rehearsal import Rehearsal, RehearsedStatement, RehearsedTable
 from kimbledb.model.state import DatabaseState
+from kimbledb.model.step import StepState
 from kimbledb.model.text import few, one_line
 from kimbledb.planning import forecasts
 from kimbledb.planning.forecasts import Pace

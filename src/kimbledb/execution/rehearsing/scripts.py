@@ -22,9 +22,9 @@ from kimbledb.inspection import preflight, snapshot
 from kimbledb.model.clock import stopwatch
 from kimbledb.model.names import quote_identifier
 from kimbledb.model.objects import quoted
-from kimbledb.model.plan import Step
 from kimbledb.model.rehearsal import RehearsedStatement
 from kimbledb.model.snapshot import Snapshot
+from kimbledb.model.step import Step
 from kimbledb.model.text import one_line
 from kimbledb.planning.forecasts import Effort, TableWork, changes_all, changes_rows, checks_rows, is_open, made_in
 from kimbledb.planning.rehearsed_rows import Asked, RowsSoFar

@@ -16,7 +16,8 @@ from attrs import evolve
 
 from kimbledb.model.hazard import size_shown
 from kimbledb.model.outputs.markdown import escaped, lines_of
-from kimbledb.model.plan import REFUSED, Plan, Step, StepState
+from kimbledb.model.plan_parts import PlanParts
+from kimbledb.model.step import REFUSED, Step, StepState
 from kimbledb.model.tables import Table
 from kimbledb.model.text import counted, one_line, printable
 
@@ -31,7 +32,7 @@ _LOST_ROWS: Final = "rows_deleted"
 _HOLDING: Final = frozenset({"table", "column"})
 
 
-def write(plan: Plan) -> str:
+def write(plan: PlanParts) -> str:
     """Write a plan for a comment on a pull request.
 
     Args:
@@ -51,7 +52,7 @@ def write(plan: Plan) -> str:
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def _of_origin(plan: Plan) -> Iterator[str]:
+def _of_origin(plan: PlanParts) -> Iterator[str]:
     """Yield the fingerprint, and where the plan goes."""
     yield f"- fingerprint: {_code(plan.fingerprint)}"
     schema = f"schema {_code(plan.schema or 'public')}"
@@ -62,7 +63,7 @@ def _of_origin(plan: Plan) -> Iterator[str]:
     yield f"- target: {_code(plan.place.label or plan.place.database)}, {schema}{server}"
 
 
-def _hazards(plan: Plan) -> Iterator[str]:
+def _hazards(plan: PlanParts) -> Iterator[str]:
     rows = tuple(
         (
             step.name,
@@ -80,7 +81,7 @@ def _hazards(plan: Plan) -> Iterator[str]:
         yield from lines_of(Table("Locks, and what takes long", rows, headers))
 
 
-def _losses(plan: Plan) -> Iterator[str]:
+def _losses(plan: PlanParts) -> Iterator[str]:
     if not plan.pending:
         return
     yield "**What would be lost**"
@@ -105,7 +106,7 @@ def _losses_of(step: Step) -> Iterator[str]:
             yield f"drops {each}"
 
 
-def _statements(plan: Plan) -> Iterator[str]:
+def _statements(plan: PlanParts) -> Iterator[str]:
     if not plan.pending:
         return
     yield "**SQL**"
@@ -131,7 +132,7 @@ def _statements(plan: Plan) -> Iterator[str]:
         yield ""
 
 
-def _command(plan: Plan) -> Iterator[str]:
+def _command(plan: PlanParts) -> Iterator[str]:
     if not plan.pending:
         return
     conflicting = any(step.state is StepState.CONFLICTING for step in plan.pending)
@@ -143,7 +144,7 @@ def _command(plan: Plan) -> Iterator[str]:
     yield f"```sh\n{' '.join(map(shlex.quote, _arguments(plan)))}\n```"
 
 
-def _arguments(plan: Plan) -> Iterator[str]:
+def _arguments(plan: PlanParts) -> Iterator[str]:
     wishes = plan.wishes
     yield from ("kimbledb", "migrate")
     if plan.schema not in (None, "public"):
