@@ -13,6 +13,8 @@ from functools import lru_cache
 
 #: A word that may be a name, also within the quotes of a constant such as ``'orders_id_seq'::regclass``.
 _WORD = re.compile(r'"((?:[^"]|"")*)"|([^\W\d][\w$]*)')
+#: What separates the elements of a list, what holds some together, and what hides both.
+_OF_LISTS = re.compile(r"\"(?:[^\"]|\"\")*\"|'(?:[^']|'')*'|[(),\[\]]")
 
 
 def quote_identifier(name: str) -> str:
@@ -79,3 +81,19 @@ def words_of(text: str) -> Iterator[str]:
     """
     for found in _WORD.finditer(text):
         yield found[1].replace('""', '"') if found[1] is not None else found[2].lower()
+
+
+def split_list(text: str) -> list[str]:
+    """Split a list at its commas, except those within parentheses, brackets, quoted names or strings.
+
+    Args:
+        text: The list, such as ``numeric(10,2),text``.
+    """
+    found, start, depth = [], 0, 0
+    for match in _OF_LISTS.finditer(text):
+        sign = match[0]
+        depth += (sign in "([") - (sign in ")]")
+        if sign == "," and not depth:
+            found.append(text[start : match.start()].strip())
+            start = match.end()
+    return [*found, text[start:].strip()]

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from attrs import frozen
 
-from kimbledb.model.names import words_of
+from kimbledb.model.names import split_list, words_of
 from kimbledb.model.objects import DatabaseObject, Facts, Key, parts_of, quoted
 from kimbledb.planning.fold import relation_of, split
 from kimbledb.planning.later_rows import ROW, LaterRows, TableRows, names_in
-from kimbledb.planning.writer.names import identifier, own_name, split_list, texts, written
+from kimbledb.planning.writer.names import identifier, own_name, texts, written
 
 #: A list of names, some in quotes.
 _LIST = r'(?:"(?:[^"]|"")*"|[^")])*'

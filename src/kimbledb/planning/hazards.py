@@ -19,6 +19,7 @@ from kimbledb.catalog import statements
 from kimbledb.model.completion import Completion
 from kimbledb.model.hazard import Hazard
 from kimbledb.model.migration import Migration
+from kimbledb.model.names import split_list
 from kimbledb.model.objects import parts_of
 from kimbledb.model.script import Script
 
@@ -228,7 +229,7 @@ def _after(texts: Sequence[str], tables: Tables) -> Tables:
         if (match := _CREATE_INDEX.match(text)) and match["index"] is not None:
             indexes.setdefault(_folded(match["index"]), _name(match["tables"], tables.schema) or "")
         elif (match := _ALTER_TABLE.match(text)) and (table := _name(match["tables"], tables.schema)) in there:
-            for action in _actions(match["actions"]):
+            for action in split_list(match["actions"]):
                 if added := _ADD_COLUMN.fullmatch(action):
                     there[table]["columns"].setdefault(
                         _folded(added["column"]), ["", _IS_NOT_NULL.match(added["rest"]) is not None]
@@ -282,7 +283,7 @@ def _alter_table(match: re.Match[str], table: str, tables: Tables) -> Iterator[_
     facts = tables.tables.get(table)
     if facts is None:
         return
-    for action in _actions(match["actions"]):
+    for action in split_list(match["actions"]):
         yield from _of_action(action, table, facts)
 
 
@@ -403,21 +404,6 @@ def _outside_of_parentheses(text: str) -> str:
         depth += (match[0] == "(") - (match[0] == ")")
         begin = match.end()
     return " ".join([*pieces, text[begin:]])
-
-
-def _actions(text: str) -> Iterator[str]:
-    """Tell the actions of an ALTER TABLE apart: at the commas outside of parentheses and quoted names."""
-    depth, begin = 0, 0
-    for match in re.finditer(r'"(?:[^"]|"")*"|[(),\[\]]', text):
-        token = match[0]
-        if token in ("(", "["):
-            depth += 1
-        elif token in (")", "]"):
-            depth -= 1
-        elif token == "," and depth == 0:  # noqa: S105 - of SQL
-            yield text[begin : match.start()].strip()
-            begin = match.end()
-    yield text[begin:].strip()
 
 
 def _names(text: str, schema: str | None) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from attrs import evolve, frozen
 
-from kimbledb.model.names import words_in
+from kimbledb.model.names import split_list, words_in
 from kimbledb.model.objects import DatabaseObject, Facts, Key, parts_of, quoted
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning.breaking_rows import Breaking, breaking_of, with_values
@@ -219,7 +219,7 @@ def _conversion(name: str, old: str, new: str, using: str | None, rows: LaterRow
 def _using(statement: str, name: str) -> str | None:
     """Return the expression by which a statement converts a column, None without one, or an empty text where it is hidden."""
     if _ALTERS.match(statement):
-        for action in _actions(statement):
+        for action in split_list(statement):
             found = _USING.search(action)
             if (
                 found is not None
@@ -228,18 +228,3 @@ def _using(statement: str, name: str) -> str | None:
                 return found["using"].strip()
         return None
     return None if _BLOCK.match(statement) and not _ANY_USING.search(statement) else ""
-
-
-def _actions(text: str) -> Iterator[str]:
-    """Tell the actions of an ALTER TABLE apart: at the commas outside of parentheses, quotes and strings."""
-    depth, begin = 0, 0
-    for match in re.finditer(r"\"(?:[^\"]|\"\")*\"|'(?:[^']|'')*'|[(),\[\]]", text):
-        token = match[0]
-        if token in ("(", "["):
-            depth += 1
-        elif token in (")", "]"):
-            depth -= 1
-        elif token == "," and depth == 0:  # noqa: S105 - of SQL
-            yield text[begin : match.start()].strip()
-            begin = match.end()
-    yield text[begin:].strip()
