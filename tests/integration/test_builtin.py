@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-from urllib.parse import urlsplit
-
 import asyncpg
 import pytest
 
 import kimbledb
 from kimbledb.planning.fold import fold
-from tests.support.databases import HOSTED_DATABASE, fresh_database, take_snapshot
+from tests.support.databases import take_snapshot
 
 CATALOG = kimbledb.Catalog.builtin()
 NAMES = [migration.name for migration in CATALOG]
@@ -96,21 +91,6 @@ async def test_tenants_do_not_touch_each_other(database: str) -> None:
     assert first.objects == (await take_snapshot(database, "tenant_a")).objects
 
 
-async def test_rollbacks_bring_the_dump_back(hosted_server: str) -> None:
-    """After the rollback of each migration, pg_dump writes the schema as it did before the migration."""
-    async with fresh_database(hosted_server, HOSTED_DATABASE) as dsn:
-        prefer = ["create_user_tokens_table.sql"]
-        first, *later = kimbledb.Planner(CATALOG, prefer=prefer).plan().pending
-        await kimbledb.migrate(dsn, to=first.name, verify=False)  # kimbledb's own objects are in every dump
-        dumps = {}
-        for step in later:
-            dumps[step.name] = _dump(dsn)
-            await kimbledb.migrate(dsn, to=step.name, prefer=prefer, verify=False)
-        for name, before in reversed(dumps.items()):
-            await kimbledb.rollback(dsn, name)
-            assert _dump(dsn) == before, name
-
-
 @pytest.mark.wheel
 def test_declarations_ship_with_every_migration() -> None:
     """Every migration has declarations, which were recorded from its text."""
@@ -132,27 +112,3 @@ async def test_declarations_folded_in_order_are_what_is_there(
     assert {key: item.each.facts for key, item in folded.objects.items()} == {
         key: facts for key, facts in after.objects.items() if key not in before.objects
     }
-
-
-def _dump(dsn: str) -> str:
-    """Return pg_dump's picture of the schema, without kimbledb's own tables and what changes with every dump."""
-    from kimbledb._embedded import programs
-
-    parts = urlsplit(dsn)
-    done = subprocess.run(
-        [
-            programs() / "pg_dump",
-            "--schema-only",
-            "--schema=public",
-            "--exclude-table=public.migration_*",
-            f"--host={parts.hostname}",
-            f"--port={parts.port}",
-            f"--username={parts.username}",
-            f"--dbname={parts.path[1:]}",
-        ],
-        env=os.environ | {"PGPASSWORD": parts.password or ""},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return re.sub(r"(?m)^\\(un)?restrict .*$", "", done.stdout)

@@ -182,6 +182,7 @@ def report(server: str, tmp_path_factory: pytest.TempPathFactory) -> kimbledb.Ca
     return asyncio.run(kimbledb.prove(folder.catalog, server=server))
 
 
+@pytest.mark.xdist_group("planted")
 @pytest.mark.parametrize("name", NAMES, ids=list(FAULTS))
 def test_a_planted_fault_is_found_and_named(report: kimbledb.CatalogReport, name: str) -> None:
     """Each fault is found by the proofs that it breaks, and by no other; the message says what is wrong."""
@@ -192,6 +193,7 @@ def test_a_planted_fault_is_found_and_named(report: kimbledb.CatalogReport, name
     assert fault.words in str(found[0].message)
 
 
+@pytest.mark.xdist_group("planted")
 def test_what_is_sound_has_no_failure(report: kimbledb.CatalogReport) -> None:
     """A migration without a fault, and one that demands of rows what it says, are reported as held."""
     sound = {case.kind: case for case in report.cases if case.migration == "sound.sql"}

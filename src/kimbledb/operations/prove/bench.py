@@ -32,6 +32,7 @@ from kimbledb.planning.sample_rows import filling, sample_tables
 from kimbledb.server import queries
 from kimbledb.server.options import Options
 from kimbledb.server.settings import PINNED_FOR_QUESTIONS, pin
+from kimbledb.server.sources import LentConnection
 from kimbledb.server.targets import Target
 
 #: A proof takes as long as it takes: its statements have their own limits.
@@ -190,10 +191,20 @@ class Bench:
             yield target
 
     @asynccontextmanager
-    async def copy(self, of: Target) -> AsyncIterator[Target]:
-        """Make a copy of a database to which nobody is connected."""
+    async def copy(self, of: Target, *, by_one_connection: bool = False) -> AsyncIterator[Target]:
+        """Make a copy of a database to which nobody is connected.
+
+        Args:
+            of: The database.
+            by_one_connection: Whether all that is done there is done by one connection, which is quicker: each further
+                one reads the catalogs anew. Another way than the script's own wants connections.
+        """
         async with self.databases.database(template=of) as target:
-            yield target
+            if not by_one_connection:
+                yield target
+                return
+            async with target.source.lend(target.label, OPTIONS) as connection:
+                yield Target(target.label, LentConnection(connection))
 
     # What is done in them.
 

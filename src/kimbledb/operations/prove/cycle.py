@@ -109,7 +109,7 @@ class Cycle:
             self._goes_back.set_result(False)
             raise Untried(reason)
         try:
-            async with self._bench.copy(after.target) as copy:
+            async with self._bench.copy(after.target, by_one_connection=self._migration.transactional) as copy:
                 await self._bench.roll_back(copy, self._migration)
                 (await self._bench.look(copy)).since(
                     self._before.look, "its rollback does not leave the schema as it was"
@@ -121,7 +121,7 @@ class Cycle:
                 self._goes_back.set_result(False)
 
     async def _again(self, copy: Target, after: State) -> None:
-        await self._bench.apply(copy, self._migration, self._prefer)
+        await self._bench.apply(copy, self._migration, self._prefer, verify=False)
         now = await self._bench.look(copy)
         now.since(after.look, "applied again after its rollback, it ends elsewhere")
         now.rows_since(after.look, "applied again after its rollback, it leaves other rows")
@@ -151,13 +151,14 @@ class Cycle:
     async def _complete(self, after: State, count: int) -> None:
         if not self._migration.is_declared:
             raise Untried("it is not declared: run `kimbledb declare`")
-        async with self._bench.copy(self._before.target) as copy:
+        one = self._migration.transactional
+        async with self._bench.copy(self._before.target, by_one_connection=one) as copy:
             await self._bench.interrupt(copy, self._migration, count)
             try:
-                await self._bench.apply(copy, self._migration, self._prefer)
+                await self._bench.apply(copy, self._migration, self._prefer, verify=False)
             except UnrecordedObjectsError:
                 await self._bench.adopt(copy, self._prefer)
-                await self._bench.apply(copy, self._migration, self._prefer)
+                await self._bench.apply(copy, self._migration, self._prefer, verify=False)
             now = await self._bench.look(copy)
             now.since(after.look, "completed, it ends elsewhere")
             now.rows_since(after.look, "completed, it leaves other rows")
@@ -191,7 +192,8 @@ class Cycle:
             raise Untried("no table is there before it")
         # Fewer rows may comply with what the migration demands.
         for row_count in (None, 1):
-            async with self._bench.copy(self._before.target) as copy:
+            one = self._migration.transactional and not large and not self._migration.online_sql
+            async with self._bench.copy(self._before.target, by_one_connection=one) as copy:
                 await self._bench.fill(copy, self._before.objects, row_count)
                 held = await self._bench.look(copy)
                 if large:
