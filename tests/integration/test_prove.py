@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from pathlib import Path
@@ -171,36 +170,22 @@ def planted(folder: Folder) -> None:
     )
 
 
-@pytest.fixture(scope="module")
-def report(server: str, tmp_path_factory: pytest.TempPathFactory) -> kimbledb.CatalogReport:
-    """The report of the catalog with the planted faults."""
-    folder = Folder(tmp_path_factory.mktemp("planted") / "migrations")
+async def test_planted_faults_are_found_and_named(server: str, folder: Folder) -> None:
+    """Each fault is found by the proofs that it breaks, and by no other, with what is wrong; what is sound has no failure."""
     planted(folder)
-    asyncio.run(kimbledb.declare(folder.path, server=server))
+    await kimbledb.declare(folder.path, server=server)
     with next(folder.path.glob("*_f14")).joinpath("apply.sql").open("a") as script:
         script.write("\nCOMMENT ON TABLE a14 IS 'fourteen';")
-    return asyncio.run(kimbledb.prove(folder.catalog, server=server))
 
+    report = await kimbledb.prove(folder.catalog, server=server)
 
-@pytest.mark.xdist_group("planted")
-@pytest.mark.parametrize("name", NAMES, ids=list(FAULTS))
-def test_a_planted_fault_is_found_and_named(report: kimbledb.CatalogReport, name: str) -> None:
-    """Each fault is found by the proofs that it breaks, and by no other; the message says what is wrong."""
-    fault = NAMES[name]
-    found = [case for case in report.failures if case.migration == name]
-
-    assert {str(case.kind) for case in found} == fault.kinds, report
-    assert fault.words in str(found[0].message)
-
-
-@pytest.mark.xdist_group("planted")
-def test_what_is_sound_has_no_failure(report: kimbledb.CatalogReport) -> None:
-    """A migration without a fault, and one that demands of rows what it says, are reported as held."""
-    sound = {case.kind: case for case in report.cases if case.migration == "sound.sql"}
-
-    assert not [case for case in report.failures if case.migration in ("old.sql", "sound.sql")]
-    assert sound.keys() == {*Proof}
-    assert not [case for case in sound.values() if case.skipped is not None]
+    found = {name: {str(each.kind) for each in report.failures if each.migration == name} for name in report.migrations}
+    assert found == {"old.sql": set(), "sound.sql": set(), **{name: fault.kinds for name, fault in NAMES.items()}}
+    for name, fault in NAMES.items():
+        first = next(case for case in report.failures if case.migration == name)
+        assert fault.words in str(first.message), name
+    sound = [case for case in report.cases if case.migration == "sound.sql"]
+    assert {case.kind for case in sound if case.skipped is None} == {*Proof}
 
 
 async def test_of_what_cannot_be_applied_the_rest_is_proven(server: str, folder: Folder) -> None:
