@@ -113,7 +113,7 @@ def servers(session: nox.Session) -> None:
 
 @nox.session
 def rollbacks(session: nox.Session) -> None:
-    """Roll every built-in migration back, on a bare and on a hosted database, and compare with the schema before it."""
+    """Roll every built-in migration back beside rows and objects of somebody, which it must not take."""
     session.install("-e", ".[dev]")
     with _temporary() as environment:
         environment |= {"KIMBLEDB_TEST_ROLLBACKS": "all"}
@@ -123,14 +123,21 @@ def rollbacks(session: nox.Session) -> None:
 
 
 @nox.session
+def prove(session: nox.Session) -> None:
+    """Prove the built-in migrations with an interruption after every statement, on a bare and on a hosted server."""
+    session.install("-e", ".[dev]")
+    with _temporary() as environment:
+        environment |= {"KIMBLEDB_TEST_PROVE": "all"}
+        session.run("pytest", "-n", "2", "tests/integration/test_prove.py", *session.posargs, env=environment)
+
+
+@nox.session
 def bases(session: nox.Session) -> None:
-    """Bring every database of tests/data/bases to the whole schema with its rows, and large tables by every built-in migration."""
+    """Bring every database of tests/data/bases to the whole schema with its rows."""
     session.install("-e", ".[dev]")
     with _temporary() as environment:
         environment |= {"KIMBLEDB_TEST_BASES": "all"}
-        files = [
-            f"tests/integration/test_{name}.py" for name in ("real_databases", "largest_databases", "large_tables")
-        ]
+        files = [f"tests/integration/test_{name}.py" for name in ("real_databases", "largest_databases")]
         session.run("pytest", "-n", "auto", *files, *session.posargs, env=environment)
 
 
@@ -153,7 +160,14 @@ def wheel(session: nox.Session) -> None:
         shutil.copy(ROOT / what, elsewhere)
     session.chdir(elsewhere)
     # These need libraries that the wheel does not bring.
-    ignored = [f"--ignore=tests/integration/test_{name}.py" for name in ("targets", "alembic")]
+    files: tuple[str, ...] = (
+        "integration/test_targets",
+        "integration/test_alembic",
+        "integration/test_otel",
+        "unit/test_otel",
+    )
+    files += ("integration/test_recipes", "unit/repository/test_recipes")
+    ignored = [f"--ignore=tests/{name}.py" for name in files]
     session.run("pytest", "-q", "-n", "auto", "-m", "wheel", *ignored, *session.posargs)
 
 

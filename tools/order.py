@@ -15,7 +15,7 @@ from pathlib import Path
 
 import kimbledb
 from kimbledb.planning.derived_rollback import Objects, derive, objects_after
-from tools import public_names, rooms
+from tools import public_names, rooms, trace_picture
 
 ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "tests" / "data" / "MIGRATION_ORDER.md"
@@ -178,6 +178,7 @@ FILES: dict[str, Callable[[], str]] = {
     "docs/migration-order.md": page,
     "docs/run-all-migrations.sql": kimbledb.render,
     "docs/images/plan.svg": lambda: kimbledb.Planner(kimbledb.Catalog.builtin()).plan().to_svg(),
+    "docs/images/trace.svg": trace_picture.picture,
     "src/kimbledb/__init__.pyi": public_names.stub,
 }
 #: The same with the page of which only a part is written.

@@ -27,6 +27,7 @@ RANKS = (
     "execution",
     "operations",
     "many",
+    "otel",
     "testing",
     "cli",
     "__main__",
@@ -42,6 +43,7 @@ GUARDS = {
     "execution": "test_places.py",
     "operations": "test_adoption.py",
     "many": "test_many.py",
+    "otel": "test_otel.py",
     "testing": "test_isolation.py",
     "cli": "test_cli.py",
 }

@@ -5,6 +5,8 @@ installed packages before anything else. So kimbledb and asyncpg are imported by
 first test that uses a fixture, after a measurement of coverage has begun. This is the
 reason for each import inside a function of this package.
 
+SQLAlchemy and psycopg are imported by the first test that uses a fixture of theirs.
+
 The server is named by ``--kimbledb-dsn`` or ``KIMBLEDB_TEST_DSN``. Without them the first
 test that needs a server starts an embedded one, shared by all workers of pytest-xdist.
 """
@@ -16,6 +18,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from _kimbledb_pytest.kept import Database
+from _kimbledb_pytest.servers import dsn_of
 
 if TYPE_CHECKING:
     from _kimbledb_pytest.broker import Broker
@@ -41,16 +46,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--kimbledb-data-dir",
         metavar="DIR",
-        help="folder that keeps the embedded server's data, so that the next run finds the template again",
+        help="folder that keeps a copy of the embedded server's databases: the next run finds the template again",
     )
+    parser.addini("kimbledb_engine_driver", "driver of kimbledb_engine and kimbledb_session", default="asyncpg")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the fixture that needs pytest-asyncio, if pytest-asyncio is installed."""
+    """Register the fixtures in other modules; those that need pytest-asyncio only if it is installed."""
+    from _kimbledb_pytest import plain
+
+    config.pluginmanager.register(plain, "kimbledb plain")
     if config.pluginmanager.hasplugin("asyncio"):
-        from _kimbledb_pytest import connection
+        from _kimbledb_pytest import connection, sessions
 
         config.pluginmanager.register(connection, "kimbledb connection")
+        config.pluginmanager.register(sessions, "kimbledb sessions")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -91,7 +101,8 @@ def _kimbledb_background() -> Iterator[Background]:
 def kimbledb_server(request: pytest.FixtureRequest, _kimbledb_background: Background) -> str:
     """The DSN of the server for the test databases.
 
-    Override it to use a server of your own, such as a container.
+    Override it to use a server of your own: return a DSN, a URL of SQLAlchemy, a started container of
+    testcontainers, or ``postgresql_proc`` of pytest-postgresql.
     """
     given = server_of(request.config)
     if given is not None:
@@ -123,8 +134,8 @@ def _kimbledb_pools(_kimbledb_background: Background) -> Pools:
 
 
 @pytest.fixture
-def _kimbledb_pool(kimbledb_server: str, kimbledb_catalog: Catalog, _kimbledb_pools: Pools) -> Pool:
-    return _kimbledb_pools.of(kimbledb_server, kimbledb_catalog)
+def _kimbledb_pool(kimbledb_server: object, kimbledb_catalog: Catalog, _kimbledb_pools: Pools) -> Pool:
+    return _kimbledb_pools.of(dsn_of(kimbledb_server), kimbledb_catalog)
 
 
 @pytest.fixture
@@ -133,6 +144,14 @@ def kimbledb_database(request: pytest.FixtureRequest, _kimbledb_pool: Pool) -> I
     dsn = _kimbledb_pool.take(_wanted(request, "kimbledb_database"))
     yield dsn
     _kimbledb_pool.give_back(dsn)
+
+
+@pytest.fixture
+def _kimbledb_rolled_back(request: pytest.FixtureRequest, _kimbledb_pool: Pool) -> Database:
+    """The database of all fixtures that roll back: the test's own if the test has one, else one that tests share."""
+    if "kimbledb_database" in request.fixturenames:
+        return Database(request.getfixturevalue("kimbledb_database"), shared=False, discard=lambda: None)
+    return Database(_kimbledb_pool.shared(), shared=True, discard=_kimbledb_pool.discard_shared)
 
 
 class Schema:
@@ -153,13 +172,13 @@ class Schema:
 
 @pytest.fixture
 def kimbledb_schema(
-    request: pytest.FixtureRequest, kimbledb_server: str, kimbledb_catalog: Catalog, _kimbledb_pools: Pools
+    request: pytest.FixtureRequest, kimbledb_server: object, kimbledb_catalog: Catalog, _kimbledb_pools: Pools
 ) -> Iterator[Schema]:
     """A fresh migrated schema beside an empty ``public``: an object with ``.dsn`` and ``.name``.
 
     It has a database of its own, since a clone takes less time than the migration of a schema.
     """
-    pool = _kimbledb_pools.of(kimbledb_server, kimbledb_catalog, "kimbledb_tenant")
+    pool = _kimbledb_pools.of(dsn_of(kimbledb_server), kimbledb_catalog, "kimbledb_tenant")
     dsn = pool.take(_wanted(request, "kimbledb_schema"))
     yield Schema(dsn, pool.schema)
     pool.give_back(dsn)

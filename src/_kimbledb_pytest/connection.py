@@ -1,23 +1,22 @@
-"""The one fixture that needs an event loop. It is registered if pytest-asyncio is installed.
+"""The fixtures that are connections of asyncpg and of psycopg, for asynchronous tests.
 
-A connection belongs to the event loop that created it, and is kept as long as that loop:
-for one test where each test has a loop, for all tests where they share one. Changes that
-a test leaves on the connection are undone; if they cannot be undone, the connection is closed.
+They are registered if pytest-asyncio is installed.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import pytest_asyncio
 
+from _kimbledb_pytest.kept import BACK, LEFTOVERS, SAVEPOINT, Database, Kept
+from _kimbledb_pytest.libraries import asyncpg_arguments, demand_psycopg, psycopg_arguments
+
 if TYPE_CHECKING:
     import asyncpg
-
-    from kimbledb.testing.background import Pool
+    import psycopg
 
 #: Seconds to wait for a close, since the server may be gone.
 _CLOSE_TIMEOUT = 1.0
@@ -32,99 +31,90 @@ _MARKING = (
     "set_type_codec",
 )
 
-#: Releases the session's locks, and counts prepared statements: both outlive a transaction on the server.
-_LEFTOVERS = """
-SELECT pg_catalog.pg_advisory_unlock_all(), count(*) FROM pg_catalog.pg_prepared_statements WHERE from_sql
-"""
+
+@pytest_asyncio.fixture
+async def kimbledb_connection(_kimbledb_rolled_back: Database) -> AsyncIterator[asyncpg.Connection]:
+    """A connection of asyncpg to a migrated database, in a transaction that is rolled back after the test."""
+    async with _Asyncpg.rolled_back(_kimbledb_rolled_back) as kept:
+        yield kept.connection
 
 
 @pytest_asyncio.fixture
-async def kimbledb_connection(_kimbledb_pool: Pool) -> AsyncIterator[asyncpg.Connection]:
-    """A connection to a migrated database, in a transaction that is rolled back after the test.
+async def kimbledb_psycopg_connection(
+    _kimbledb_rolled_back: Database,
+) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+    """An asynchronous connection of psycopg to a migrated database, in a transaction that is rolled back after the test."""
+    demand_psycopg("kimbledb_psycopg_connection")
+    import psycopg
 
-    All tests of a process share the database. A test that ends the transaction itself
-    (COMMIT) changes the database for good, and the next test gets another one.
-    """
-    import asyncpg
-
-    kept = await _Kept.of(_kimbledb_pool.shared())
-    connection = kept.connection
-    clean = False
+    # Each test has a connection of its own: row factories, adapters and the like stay with it.
+    connection = await psycopg.AsyncConnection.connect(**psycopg_arguments(_kimbledb_rolled_back.dsn))
+    changed = False
     try:
-        transaction = connection.transaction()
-        await transaction.start()
-        await connection.execute("SAVEPOINT kimbledb_test")
-        yield connection
-        try:
-            # The savepoint exists as long as the transaction, also after an error in it.
-            await connection.execute("ROLLBACK TO SAVEPOINT kimbledb_test")
-            await transaction.rollback()
-            clean = await kept.is_clean()
-        except (asyncpg.PostgresError, asyncpg.InterfaceError):
-            _kimbledb_pool.discard_shared()
+        async with connection.transaction(force_rollback=True):
+            await connection.execute(SAVEPOINT)
+            yield connection
+            try:
+                await connection.execute(BACK)
+            except psycopg.Error:
+                changed = True
     finally:
-        if not clean:
-            await kept.close()
+        await connection.close()
+    if changed:
+        _kimbledb_rolled_back.discard()
 
 
-class _Kept:
-    """A connection that is kept for the next test of its event loop."""
-
-    _by_loop: ClassVar[dict[asyncio.AbstractEventLoop, _Kept]] = {}
+class _Asyncpg(Kept):
+    """A connection of asyncpg."""
 
     def __init__(self, dsn: str) -> None:
-        self.dsn = dsn
-        #: An instance of the class that ``_marking_connection()`` returns.
-        self.connection: Any = None
-        self._life = self._live()
-
-    @classmethod
-    async def of(cls, dsn: str) -> _Kept:
-        """Return the running loop's connection to a database, and connect if there is none."""
-        loop = asyncio.get_running_loop()
-        kept = cls._by_loop.get(loop)
-        if kept is not None and (kept.dsn != dsn or kept.connection.is_closed()):
-            await kept.close()
-            kept = None
-        if kept is None:
-            kept = cls(dsn)
-            await anext(kept._life)
-            cls._by_loop[loop] = kept
-        return kept
-
-    async def is_clean(self) -> bool:
-        """Return whether the next test can use the connection; undo the changes that can be undone."""
-        prepared: int = await self.connection.fetchval(_LEFTOVERS, column=1)
-        # The client may have prepared statements for tables that are gone.
-        await self.connection.reload_schema_state()
-        return prepared == 0 and not self.connection.is_marked
-
-    async def close(self) -> None:
-        """Close the connection."""
-        await self._life.aclose()
-
-    async def _live(self) -> AsyncGenerator[None]:
-        """Hold the connection. A loop that ends closes its asynchronous generators, and so the connection."""
         import asyncpg
 
-        from kimbledb.server.dsn import read
+        super().__init__(dsn)
+        self.errors = (asyncpg.PostgresError, asyncpg.InterfaceError)
+        #: An instance of the class that ``marking_connection()`` returns.
+        self.connection: Any = None
+        self._transaction: Any = None
 
-        address = read(self.dsn, "the DSN of the test database")
-        self.connection = await asyncpg.connect(
-            **address.arguments(), server_settings=dict(address.settings), connection_class=_marking_connection()
-        )
+    async def connect(self) -> None:
+        import asyncpg
+
+        self.connection = await asyncpg.connect(**asyncpg_arguments(self.dsn), connection_class=marking_connection())
+
+    async def begin(self) -> None:
+        self._transaction = self.connection.transaction()
+        await self._transaction.start()
+        await self.connection.execute(SAVEPOINT)
+
+    async def roll_back(self) -> None:
+        await self.connection.execute(BACK)
+        await self._transaction.rollback()
+
+    async def is_clean(self) -> bool:
+        return await is_clean(self.connection)
+
+    def is_closed(self) -> bool:
+        return bool(self.connection.is_closed())
+
+    async def close(self) -> None:
+        import asyncpg
+
         try:
-            yield
-        finally:
-            self._by_loop.pop(asyncio.get_running_loop(), None)
-            try:
-                await self.connection.close(timeout=_CLOSE_TIMEOUT)
-            except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                self.connection.terminate()
+            await self.connection.close(timeout=_CLOSE_TIMEOUT)
+        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            self.connection.terminate()
+
+
+async def is_clean(connection: Any) -> bool:
+    """Return whether the next test can use a connection of ``marking_connection()``; undo what can be undone."""
+    prepared: int = await connection.fetchval(LEFTOVERS, column=1)
+    # The client may have prepared statements for tables that are gone.
+    await connection.reload_schema_state()
+    return prepared == 0 and not connection.is_marked
 
 
 @cache
-def _marking_connection() -> type[asyncpg.Connection]:
+def marking_connection() -> type[asyncpg.Connection]:
     """Return a class of connections that records changes of the client's state."""
     import asyncpg
 

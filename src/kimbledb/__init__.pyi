@@ -1,6 +1,7 @@
 # Written by `nox -s order` from the table PUBLIC in __init__.py: do not edit it.
 
 from kimbledb import events as events
+from kimbledb import otel as otel
 from kimbledb import testing as testing
 from kimbledb._embedded import embedded as embedded
 from kimbledb.catalog.catalog import Catalog as Catalog
@@ -24,8 +25,10 @@ from kimbledb.errors import KimbleDBError as KimbleDBError
 from kimbledb.errors import LockUnavailableError as LockUnavailableError
 from kimbledb.errors import MigrationError as MigrationError
 from kimbledb.errors import OutcomeUnknownError as OutcomeUnknownError
+from kimbledb.errors import PlanChangedError as PlanChangedError
 from kimbledb.errors import PlanningError as PlanningError
 from kimbledb.errors import PreflightError as PreflightError
+from kimbledb.errors import RehearsalError as RehearsalError
 from kimbledb.errors import RenamedMigrationError as RenamedMigrationError
 from kimbledb.errors import ResetRefusedError as ResetRefusedError
 from kimbledb.errors import RollbackError as RollbackError
@@ -37,6 +40,9 @@ from kimbledb.events import Progress as Progress
 from kimbledb.many import migrate_many as migrate_many
 from kimbledb.many import plan_many as plan_many
 from kimbledb.many import verify_many as verify_many
+from kimbledb.model.catalog_report import CatalogCase as CatalogCase
+from kimbledb.model.catalog_report import CatalogReport as CatalogReport
+from kimbledb.model.catalog_report import Proof as Proof
 from kimbledb.model.check import Check as Check
 from kimbledb.model.completion import Completion as Completion
 from kimbledb.model.completion import Conversion as Conversion
@@ -48,6 +54,8 @@ from kimbledb.model.evidence import Evidence as Evidence
 from kimbledb.model.evidence import Finding as Finding
 from kimbledb.model.evidence import ObjectState as ObjectState
 from kimbledb.model.fault import Fault as Fault
+from kimbledb.model.forecast import Forecast as Forecast
+from kimbledb.model.forecast import PastForecasts as PastForecasts
 from kimbledb.model.hazard import Hazard as Hazard
 from kimbledb.model.loss import Loss as Loss
 from kimbledb.model.migration import AppliedStep as AppliedStep
@@ -63,12 +71,17 @@ from kimbledb.model.operator_reports import RollbackReport as RollbackReport
 from kimbledb.model.operator_reports import Status as Status
 from kimbledb.model.operator_reports import TableUse as TableUse
 from kimbledb.model.plan import Plan as Plan
-from kimbledb.model.plan import Step as Step
-from kimbledb.model.plan import StepState as StepState
 from kimbledb.model.presentation import Report as Report
+from kimbledb.model.rehearsal import BrokenQuery as BrokenQuery
+from kimbledb.model.rehearsal import LockedTable as LockedTable
+from kimbledb.model.rehearsal import Rehearsal as Rehearsal
+from kimbledb.model.rehearsal import RehearsedStatement as RehearsedStatement
+from kimbledb.model.rehearsal import RehearsedTable as RehearsedTable
 from kimbledb.model.reports import MigrationReport as MigrationReport
 from kimbledb.model.reports import VerificationReport as VerificationReport
 from kimbledb.model.set_aside import SetAside as SetAside
+from kimbledb.model.step import Step as Step
+from kimbledb.model.step import StepState as StepState
 from kimbledb.model.tables import Table as Table
 from kimbledb.operations.adopt import Adoption as Adoption
 from kimbledb.operations.adopt import adopt as adopt
@@ -76,6 +89,8 @@ from kimbledb.operations.declare import declare as declare
 from kimbledb.operations.migrate import Executor as Executor
 from kimbledb.operations.migrate import migrate as migrate
 from kimbledb.operations.plan import plan as plan
+from kimbledb.operations.prove import prove as prove
+from kimbledb.operations.rehearse import rehearse as rehearse
 from kimbledb.operations.render import render as render
 from kimbledb.operations.reset import reset as reset
 from kimbledb.operations.restore import restore as restore

@@ -12,7 +12,8 @@
     │   ├── ChangedMigrationError   a file was edited after it was applied
     │   ├── RenamedMigrationError   a file was renamed after it was applied
     │   ├── ConflictingObjectsError existing objects or rows are in the way, and no migration repairs them
-    │   └── HazardError             a pending migration has a hazard that the options refuse
+    │   ├── HazardError             a pending migration has a hazard that the options refuse
+    │   └── PlanChangedError        the database or the files are not those of the plan that was signed
     ├── PreflightError              the server is not ready for the migrations: every gap at once
     ├── HistoryError                migration_history is missing, incomplete or malformed
     │   ├── UnrecordedObjectsError  the schema holds objects of the catalog, but no history
@@ -26,6 +27,7 @@
     ├── ResetRefusedError           a reset would reach beyond the schema, or is not confirmed
     │   └── ConfirmationError       the confirmation is not the name of the database
     ├── BackupError                 a backup cannot be made or restored
+    ├── RehearsalError              no clone of the schema can be made for a rehearsal
     ├── LockUnavailableError        another run, or the application, holds a lock for too long
     ├── DeadlineExceededError       the deadline of the whole call has passed
     ├── ConnectionLostError         the connection was lost; no migration is half applied
@@ -236,7 +238,7 @@ class ConflictingObjectsError(PlanningError):
         super().__init__(
             f"existing objects or rows are not as these migrations declare; {standing}:\n{lines}",
             hint="correct the rows that the queries list, convert these objects, or set aside the tables that `kimbledb plan`"
-            " names for it (set_aside, --set-aside), then run again",
+            " names for it (set_aside), then run again",
         )
         self.conflicts = tuple(conflicts)
         self.applied = tuple(applied)
@@ -262,9 +264,33 @@ class HazardError(PlanningError):
         lines = _listed(f"{name}: {hazard}" for name, hazard in hazards)
         super().__init__(
             f"refused by Options.refuse_hazards; {standing}:\n{lines}",
-            hint="to allow a hazard, remove its name from refuse_hazards (--refuse-hazard)",
+            hint="to allow a hazard, remove its name from refuse_hazards",
         )
         self.hazards = tuple(hazards)
+        self.applied = tuple(applied)
+
+
+class PlanChangedError(PlanningError):
+    """What a call would do now is not the plan that it was given: files, history, objects, rows or the database differ.
+
+    Attributes:
+        changes: Each thing that has changed since the plan was made, in one line.
+        signed: The fingerprint of the plan that was given.
+        found: The fingerprint of the plan for what is there now.
+        applied: The migrations of the plan that the same call applied before it met the change, which stay.
+    """
+
+    def __init__(self, changes: Sequence[str], *, signed: str, found: str, applied: Sequence[AppliedStep] = ()) -> None:
+        standing = "nothing was run"
+        if applied:
+            standing = f"what was applied before stays ({', '.join(step.migration.name for step in applied)})"
+        super().__init__(
+            f"this is not the plan that was signed, {signed}; {standing}:\n{_listed(map(one_line, changes))}",
+            hint=f"read the plan of now (`kimbledb plan --markdown`), and sign that: it is {found}",
+        )
+        self.changes = tuple(changes)
+        self.signed = signed
+        self.found = found
         self.applied = tuple(applied)
 
 
@@ -424,7 +450,7 @@ class DependentsError(RollbackRefusedError):
     def __init__(self, name: str, dependents: Sequence[str]) -> None:
         super().__init__(
             f"{name} is needed by {', '.join(dependents)}",
-            hint="roll these back first, or pass cascade=True (--cascade) to roll them back, too, newest first",
+            hint="roll these back first, or pass cascade=True to roll them back, too, newest first",
         )
         self.name = name
         self.dependents = tuple(dependents)
@@ -448,7 +474,7 @@ class DataLossError(RollbackRefusedError):
         applied: Sequence[AppliedStep] = (),
         failed: Migration | None = None,
         standing: str = "nothing was touched",
-        hint: str = "to accept the loss, pass allow_data_loss=True (--allow-data-loss); make a backup first",
+        hint: str = "to accept the loss, pass allow_data_loss=True; make a backup first",
     ) -> None:
         lines = _listed(losses)
         if objects:
@@ -485,7 +511,7 @@ class ConfirmationError(ResetRefusedError):
     def __init__(self, given: str, expected: str) -> None:
         super().__init__(
             f'the reset is confirmed for "{given}", but the database is "{expected}"; nothing was touched',
-            hint=f'to reset this database, pass confirm="{expected}" (--confirm {expected})',
+            hint=f'to reset this database, pass confirm="{expected}"',
         )
         self.given = given
         self.expected = expected
@@ -496,6 +522,10 @@ class BackupError(KimbleDBError):
 
     Neither the data that it should protect nor any existing file was changed.
     """
+
+
+class RehearsalError(KimbleDBError):
+    """No clone of the target's schema can be made. The target was only read."""
 
 
 def _blocker_lines(blockers: Sequence[str], standing: str | None) -> str:
@@ -532,7 +562,7 @@ class DeadlineExceededError(KimbleDBError):
     ) -> None:
         super().__init__(
             f"the deadline of {seconds:g} s passed while {doing}{_blocker_lines(blockers, standing)}",
-            hint="call again to continue where this call stopped; Options(deadline=...) (--deadline) allows more time",
+            hint="call again to continue where this call stopped; Options(deadline=...) allows more time",
         )
         self.seconds = seconds
         self.blockers = tuple(blockers)

@@ -4,8 +4,16 @@
 ``progress=print`` prints a line for each. An exception of this callable is logged and stops nothing.
 
 The logger ``kimbledb`` logs each event, too, with or without ``progress``. Every log record of every function has
-the fields ``database`` (host, port and name), ``schema``, ``migration`` and ``seconds`` (``extra``); a field is None
-if the record has no value for it. The package adds no log handler except a ``NullHandler``.
+these fields (``extra``); a field is None if the record has no value for it:
+
+- ``event_name``: the name of the event, such as ``applied``, or of a warning;
+- ``operation``: the function that was called, such as ``migrate``;
+- ``database`` (host, port and name) and ``schema``;
+- ``migration`` and ``seconds``;
+- ``outcome``: ``ok``, ``not_ok``, ``failed`` or ``cancelled``, on events that end a migration or a call;
+- ``error_type`` and ``sqlstate``: PostgreSQL's error code or else the class of the error, and that code.
+
+The package adds no log handler except a ``NullHandler``.
 """
 
 from __future__ import annotations
@@ -14,7 +22,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from attrs import frozen
 
@@ -23,19 +31,35 @@ from kimbledb.model.plan import Plan
 from kimbledb.model.presentation import Report
 from kimbledb.model.text import counted, one_line
 
+if TYPE_CHECKING:
+    from kimbledb.model.catalog_report import CatalogCase
+
 
 @frozen
 class Event:
     """The base of all events. ``str(event)`` is one line for a person."""
 
+    #: The name of the event in the log, in traces and in metrics.
+    name: ClassVar[str] = "event"
     #: The level of the event in the log, or None if the inner event is logged on its own.
     level: ClassVar[int | None] = logging.DEBUG
+
+    @property
+    def outcome(self) -> str | None:
+        """``ok``, ``not_ok``, ``failed`` or ``cancelled`` if the event ends a migration or a call; None otherwise."""
+        return None
+
+    @property
+    def error_type(self) -> str | None:
+        """PostgreSQL's error code, or else the name of the error's class; None if the event is no failure."""
+        return None
 
 
 @frozen
 class Planned(Event):
     """The plan is made, and the run begins."""
 
+    name = "planned"
     level = logging.INFO
 
     #: The plan; ``plan.pending`` holds the steps that the run will apply.
@@ -49,6 +73,7 @@ class Planned(Event):
 class Waiting(Event):
     """The call waits before its next attempt: for a lock, for a connection, or for another run."""
 
+    name = "waiting"
     level = logging.INFO
 
     #: The sessions that hold the lock, as far as the server shows them; or the reason why there is no connection; or
@@ -65,6 +90,7 @@ class Waiting(Event):
 class Blocked(Event):
     """A statement waits on the server for a lock, or for the end of an older transaction."""
 
+    name = "blocked"
     level = logging.WARNING
 
     #: The sessions that block the statement, as far as the server shows them.
@@ -79,6 +105,8 @@ class Blocked(Event):
 @frozen
 class Applying(Event):
     """The server begins a migration, as far as is known: it was sent, and the one before it is committed."""
+
+    name = "applying"
 
     #: The migration.
     migration: Migration
@@ -95,6 +123,7 @@ class Applying(Event):
 class Applied(Event):
     """A migration is committed and recorded."""
 
+    name = "applied"
     level = logging.INFO
 
     #: The migration.
@@ -103,6 +132,11 @@ class Applied(Event):
     seconds: float
     #: The number of its checks that passed.
     checks: int
+
+    @property
+    def outcome(self) -> str:
+        """``ok``."""
+        return "ok"
 
     def __str__(self) -> str:
         passed = f", {counted(range(self.checks), 'check')} passed" if self.checks else ""
@@ -113,12 +147,27 @@ class Applied(Event):
 class Failed(Event):
     """A migration failed, and its transaction was rolled back."""
 
+    name = "failed"
     level = logging.ERROR
 
     #: The migration.
     migration: Migration
     #: The error, as text.
     message: str
+    #: The name of the class of the error that the call raises.
+    error: str | None = None
+    #: PostgreSQL's error code (manual, appendix A), or None if the error does not come from the server.
+    sqlstate: str | None = None
+
+    @property
+    def outcome(self) -> str:
+        """``failed``."""
+        return "failed"
+
+    @property
+    def error_type(self) -> str | None:
+        """PostgreSQL's error code, or else the name of the error's class."""
+        return self.sqlstate or self.error
 
     def __str__(self) -> str:
         return one_line(f"{self.migration.name} failed and was rolled back: {self.message}")
@@ -127,6 +176,8 @@ class Failed(Event):
 @frozen
 class Statement(Event):
     """A statement that runs outside of a transaction was sent to the server."""
+
+    name = "statement"
 
     #: The migration of the statement.
     migration: Migration
@@ -144,6 +195,8 @@ class Statement(Event):
 @frozen
 class Building(Event):
     """The server builds an index (manual, 27.4.4 "CREATE INDEX Progress Reporting")."""
+
+    name = "building"
 
     #: The migration that creates the index.
     migration: Migration
@@ -163,6 +216,8 @@ class Building(Event):
 class Verifying(Event):
     """Checks begin."""
 
+    name = "verifying"
+
     #: The migration whose checks begin, or None for the checks of all applied migrations.
     migration: Migration | None = None
 
@@ -173,6 +228,8 @@ class Verifying(Event):
 @frozen
 class RollingBack(Event):
     """The rollback of a migration begins."""
+
+    name = "rolling_back"
 
     #: The migration.
     migration: Migration
@@ -189,12 +246,18 @@ class RollingBack(Event):
 class RolledBack(Event):
     """A migration is rolled back, and its history row is deleted."""
 
+    name = "rolled_back"
     level = logging.INFO
 
     #: The migration.
     migration: Migration
     #: The duration of the rollback in seconds.
     seconds: float
+
+    @property
+    def outcome(self) -> str:
+        """``ok``."""
+        return "ok"
 
     def __str__(self) -> str:
         return f"rolled back {self.migration.name} in {self.seconds:.3f} s"
@@ -204,10 +267,17 @@ class RolledBack(Event):
 class Done(Event):
     """The last event of a call that returns."""
 
+    name = "done"
+
     #: The duration of the call in seconds.
     seconds: float
     #: The result of the call, or None if the event was sent before the result was made.
     report: Report | None = None
+
+    @property
+    def outcome(self) -> str:
+        """``ok``, or ``not_ok`` if the report says so: checks failed, or a schema of several did."""
+        return "ok" if getattr(self.report, "ok", True) else "not_ok"
 
     def __str__(self) -> str:
         return f"done in {self.seconds:.3f} s"
@@ -217,8 +287,26 @@ class Done(Event):
 class Stopped(Event):
     """The last event of a call that raises an error."""
 
+    name = "stopped"
+
     #: The error that the call raises.
     error: BaseException
+
+    @property
+    def outcome(self) -> str:
+        """``failed``, or ``cancelled`` if the task was cancelled or the program interrupted."""
+        return "failed" if isinstance(self.error, Exception) else "cancelled"
+
+    @property
+    def sqlstate(self) -> str | None:
+        """PostgreSQL's error code, or None if the error does not come from the server."""
+        found = getattr(self.error, "sqlstate", None)
+        return found if isinstance(found, str) else None
+
+    @property
+    def error_type(self) -> str:
+        """PostgreSQL's error code, or else the name of the error's class."""
+        return self.sqlstate or type(self.error).__name__
 
     def __str__(self) -> str:
         return one_line(f"stopped: {str(self.error).partition(chr(10))[0] or type(self.error).__name__}")
@@ -228,6 +316,7 @@ class Stopped(Event):
 class OneOfMany(Event):
     """An event of one schema in a call for many. The last one for each schema holds ``Done`` or ``Stopped``."""
 
+    name = "one_of_many"
     level = None
 
     #: The database: host, port and name, never a password.
@@ -243,6 +332,18 @@ class OneOfMany(Event):
 
     def __str__(self) -> str:
         return one_line(f"[{self.done}/{self.total}] {self.target} {self.schema}: {self.event}")
+
+
+@frozen
+class Proved(Event):
+    """One thing of one migration was tried by prove()."""
+
+    #: What was tried, and how it ended.
+    case: CatalogCase
+
+    def __str__(self) -> str:
+        end = "" if self.case.message or self.case.skipped else ": held"
+        return f"{self.case}{end}".partition("\n")[0]
 
 
 #: The type of ``progress``: a callable that takes one event.

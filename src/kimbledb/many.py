@@ -21,7 +21,7 @@ from kimbledb.model.plan import Plan
 from kimbledb.model.reports import MigrationReport, VerificationReport
 from kimbledb.operations.migrate import migrate
 from kimbledb.operations.plan import plan
-from kimbledb.operations.verify import verify as verify_one
+from kimbledb.operations.verify import Verifier
 from kimbledb.server.in_process_lock import running_loop
 from kimbledb.server.notifications import call_scope, notify
 from kimbledb.server.options import Options
@@ -93,7 +93,7 @@ async def migrate_many(
             options=options,
         )
 
-    return await _many(work, targets, schemas, catalog, concurrency, progress)
+    return await _many("migrate_many", work, targets, schemas, catalog, concurrency, progress)
 
 
 async def verify_many(
@@ -133,12 +133,13 @@ async def verify_many(
     wanted = only if only is None or isinstance(only, str | int) else tuple(only)
 
     async def work(target: Target, schema: str | None, chosen: Catalog, watcher: Watcher) -> VerificationReport:
-        with call_scope() as about:
-            about(target.label, schema or "public")
+        with call_scope("verify") as call:
+            helper = Verifier(target, catalog=chosen, schema=schema, options=options)
+            call.about(helper.target.label, helper.schema)
             notify(watcher, Verifying())
-        return await verify_one(target, catalog=chosen, schema=schema, only=wanted, options=options)
+            return call.done(await helper.verify(wanted))
 
-    return await _many(work, targets, schemas, catalog, concurrency, progress)
+    return await _many("verify_many", work, targets, schemas, catalog, concurrency, progress)
 
 
 async def plan_many(
@@ -183,10 +184,11 @@ async def plan_many(
     async def work(target: Target, schema: str | None, chosen: Catalog, _: Watcher) -> Plan:
         return await plan(target, catalog=chosen, schema=schema, to=to, phase=phase, prefer=prefer, options=options)
 
-    return await _many(work, targets, schemas, catalog, concurrency, progress)
+    return await _many("plan_many", work, targets, schemas, catalog, concurrency, progress)
 
 
 async def _many(
+    operation: str,
     work: _Work[Each],
     targets: TargetLike | Iterable[TargetLike],
     schemas: Iterable[str | None],
@@ -194,27 +196,29 @@ async def _many(
     concurrency: int,
     progress: Watcher | None,
 ) -> ManyReport[Each]:
-    if concurrency < 1:
-        raise ConfigurationError(f"concurrency is {concurrency!r}, but it must be at least 1")
-    running_loop()
-    clock = stopwatch()
-    names = (schemas,) if isinstance(schemas, str) else tuple(schemas)
-    jobs = [(target, schema) for target in _several(targets) for schema in names]
-    # Read in a thread: the event loop serves other tasks meanwhile.
-    chosen = catalog if catalog is not None else await asyncio.to_thread(Catalog.builtin)
-    run = _Run(work, chosen, jobs, progress, asyncio.Semaphore(1))
-    places = iter(range(len(jobs)))
+    with call_scope(operation, progress) as call:
+        if concurrency < 1:
+            raise ConfigurationError(f"concurrency is {concurrency!r}, but it must be at least 1")
+        call.open()  # it has many targets
+        running_loop()
+        clock = stopwatch()
+        names = (schemas,) if isinstance(schemas, str) else tuple(schemas)
+        jobs = [(target, schema) for target in _several(targets) for schema in names]
+        # Read in a thread: the event loop serves other tasks meanwhile.
+        chosen = catalog if catalog is not None else await asyncio.to_thread(Catalog.builtin)
+        run = _Run(work, chosen, jobs, progress, asyncio.Semaphore(1))
+        places = iter(range(len(jobs)))
 
-    async def worker() -> None:
-        for place in places:  # shared by the workers: each takes the next place
-            await run.one(place)
+        async def worker() -> None:
+            for place in places:  # shared by the workers: each takes the next place
+                await run.one(place)
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(min(max(1, concurrency - 1), len(jobs))):
-            group.create_task(worker())
-    report = ManyReport(tuple(result for result in run.results if result is not None), clock())
-    notify(progress, Done(report.seconds, report))
-    return report
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(max(1, concurrency - 1), len(jobs))):
+                group.create_task(worker())
+        report = ManyReport(tuple(result for result in run.results if result is not None), clock())
+        notify(progress, Done(report.seconds, report))
+        return report
 
 
 class _Run(Generic[Each]):

@@ -17,7 +17,7 @@ from attrs import asdict
 
 import kimbledb
 
-from . import chart, fresh, growth, lines, live, others, planning, schema, starting, table, testing
+from . import chart, fresh, growth, lines, live, others, planning, rehearsed, schema, starting, table, testing
 from .measuring import Figure, Server
 
 #: By the name that --only takes.
@@ -28,6 +28,7 @@ GROUPS: dict[str, Callable[[Server, int], Awaitable[list[Figure]]]] = {
     "planning": planning.figures,
     "schema": schema.figures,
     "live": live.figures,
+    "rehearse": rehearsed.figures,
     "growth": growth.figures,
     "others": others.figures,
 }

@@ -18,6 +18,7 @@ from kimbledb.testing import Databases
 from .measuring import Figure, Server, compare, run, seconds
 
 _TESTS = 24
+_SHOP = Path(__file__).parent.parent.parent / "docs" / "examples" / "shop"
 
 _CONFTEST = """
 import json, os
@@ -94,7 +95,39 @@ async def figures(server: Server, runs: int) -> list[Figure]:
             with_connecting,
             1.5,
         ),
+        *await _whole_runs(max(2, runs // 3)),
     ]
+
+
+async def _whole_runs(runs: int) -> list[Figure]:
+    """Measure whole runs of the shop's twenty tests, server included, beside the same process that collects them alone."""
+    with tempfile.TemporaryDirectory() as kept:
+        command = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(_SHOP))
+        # With the plugin's server and its choice of a place for the data.
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in ("TMPDIR", "KIMBLEDB_TEST_DSN", "PYTEST_ADDOPTS")
+        }
+
+        async def timed(*options: str) -> float:
+            return await seconds(run(*command, *options, **environment))
+
+        async def collected() -> float:
+            return await timed("--collect-only")
+
+        async def first() -> float:
+            return await timed()
+
+        async def again() -> float:
+            return await timed(f"--kimbledb-data-dir={kept}")
+
+        await again()
+        floor = "the same pytest, collecting alone"
+        return [
+            await compare("twenty tests with SQLAlchemy, first run", floor, 3.0, runs, first, collected),
+            await compare("the same with a kept template", floor, 2.0, runs, again, collected),
+        ]
 
 
 async def _rolled_back(dsn: str, runs: int) -> tuple[float, float]:

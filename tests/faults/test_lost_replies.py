@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 import kimbledb
-from kimbledb.events import Done
+from kimbledb.events import Done, Event, RolledBack
 from tests.support.databases import sql
 from tests.support.folders import Folder, names
 from tests.support.invariant import OPTIONS
@@ -102,19 +102,21 @@ async def test_a_reset_takes_nothing_that_came_after_it(database: str, proxy: Pr
 
 
 async def test_a_rollback_takes_nothing_back_twice(database: str, proxy: Proxy, folder: Folder) -> None:
-    """rollback() that was done leaves alone what another process has applied since (faults 3)."""
+    """rollback() that was done leaves alone what another process has applied since, and is told as done (faults 3)."""
     folder.table(1, "a")
     await kimbledb.migrate(database, catalog=folder.catalog)
+    told: list[Event] = []
 
     report = await without_reply(
         proxy,
         database,
         "rollback",
-        kimbledb.rollback(proxy.dsn, "a.sql", catalog=folder.catalog, options=OPTIONS),
+        kimbledb.rollback(proxy.dsn, "a.sql", catalog=folder.catalog, options=OPTIONS, progress=told.append),
         meanwhile=folder.catalog,
     )
 
     assert names(report.rolled_back) == ["a.sql"]
+    assert [event.migration.name for event in told if isinstance(event, RolledBack)] == ["a.sql"]
     assert await sql(database, "SELECT to_regclass('a') IS NOT NULL")
     assert await sql(database, "SELECT count(*) FROM migration_log WHERE event = 'rollback'") == 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -263,7 +264,9 @@ async def test_the_deadline_holds(database: str, folder: Folder, tmp_path: Path)
     await blocker.close()
 
 
-async def test_restore_wants_an_empty_database(database: str, folder: Folder, tmp_path: Path) -> None:
+async def test_restore_wants_an_empty_database(
+    database: str, folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What stands in the way is named, and so is a file that is no backup; extensions and empty schemas do not stand in the way."""
     file, other = tmp_path / "file", tmp_path / "other"
     other.write_text("no backup")
@@ -284,6 +287,11 @@ async def test_restore_wants_an_empty_database(database: str, folder: Folder, tm
         await kimbledb.restore(other, database)
     with pytest.raises(kimbledb.BackupError, match="there is no backup"):
         await kimbledb.restore(tmp_path / "nowhere", database)
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+        with pytest.raises(kimbledb.BackupError, match="has no folder") as caught:
+            await kimbledb.restore(file, database)
+    assert "TMPDIR" in str(caught.value.hint)
     await kimbledb.restore(file, database)
 
     assert await admin.fetchval("SELECT to_regclass('\"the app\".t') IS NOT NULL")

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-from collections.abc import AsyncIterator
-from pathlib import Path
-from urllib.parse import urlsplit
-
 import asyncpg
 import pytest
 
 import kimbledb
-from kimbledb.planning.effects import Effect, effect_of
 from kimbledb.planning.fold import fold
-from kimbledb.testing.background import Background
-from tests.support.databases import HOSTED_DATABASE, fresh_database, take_snapshot
+from tests.support.databases import take_snapshot
 
 CATALOG = kimbledb.Catalog.builtin()
 NAMES = [migration.name for migration in CATALOG]
@@ -100,85 +91,10 @@ async def test_tenants_do_not_touch_each_other(database: str) -> None:
     assert first.objects == (await take_snapshot(database, "tenant_a")).objects
 
 
-@pytest.fixture(scope="module")
-def ladder(hosted_server: str, _kimbledb_background: Background) -> str:
-    """The DSN of a hosted database for clones, in which each test applies what comes before its migration."""
-    dsn: str = _kimbledb_background.enter(fresh_database(hosted_server, HOSTED_DATABASE))
-
-    async def begin() -> None:
-        await kimbledb.migrate(dsn, to=1, verify=False)  # kimbledb's own tables are there before any comparison
-
-    _kimbledb_background.run(begin())
-    return dsn
-
-
-async def _stand_before(dsn: str, name: str) -> bool:
-    """Bring a database to where a migration is the next, and return whether others come before it."""
-    steps = (await kimbledb.plan(dsn)).steps
-    order = [step.name for step in steps if step.state is not kimbledb.StepState.REPLACED]
-    applied = {step.name for step in steps if step.is_applied}
-    place = order.index(name if name in order else CATALOG[name].alternatives[0])
-    wanted = order[:place]
-    if not applied <= set(wanted):
-        await kimbledb.rollback(dsn, to=wanted[-1] if wanted else 0)
-    for each in wanted:
-        if each not in applied:
-            await kimbledb.migrate(dsn, to=each, verify=False)
-    return place > 0
-
-
-@pytest.fixture
-async def before(hosted_server: str, ladder: str, name: str) -> AsyncIterator[tuple[str, bool]]:
-    """The DSN of a hosted database with the migrations before one, and whether there are any."""
-    is_later = await _stand_before(ladder, name)
-    async with fresh_database(hosted_server, template=ladder.rpartition("/")[2]) as dsn:
-        yield dsn, is_later
-
-
-@pytest.mark.parametrize("name", NAMES)
-async def test_each_migration_goes_through_its_cycle(before: tuple[str, bool], name: str) -> None:
-    """Apply, verify, roll back, compare with before, apply, and apply again; and it does what it declares."""
-    dsn, is_later = before
-    migration, prefer = CATALOG[name], _choosing(name)
-    was, dumped = await take_snapshot(dsn), _dump(dsn)
-
-    report = await kimbledb.migrate(dsn, to=name, prefer=prefer)
-    assert [step.migration.name for step in report.applied] == [name]
-    assert report.verification.ok
-    assert {each.name for each in report.verification.checks} == {each.name for each in migration.verification_queries}
-    after = await take_snapshot(dsn)
-    declared = Effect.declared(migration.declarations.statements, hosted=True)
-    assert declared == effect_of(was, after), f"run `nox -s declare` and read what it writes in {migration.location}"
-
-    await kimbledb.rollback(dsn, name)
-    difference = (await take_snapshot(dsn)).since(was)
-    assert not difference, f"its rollback does not bring the schema back:\n{difference}"
-    assert dumped == _dump(dsn)
-
-    await kimbledb.migrate(dsn, to=name, prefer=prefer)
-    assert (await take_snapshot(dsn)).objects == after.objects
-    if not is_later:
-        return  # without any history migrate() asks for adopt()
-
-    await _forget(dsn, name)
-    again = await kimbledb.migrate(dsn, to=name, prefer=prefer)
-
-    assert [step.migration.name for step in again.applied] == [name]
-    assert (await take_snapshot(dsn)).objects == after.objects
-
-
 @pytest.mark.wheel
 def test_declarations_ship_with_every_migration() -> None:
     """Every migration has declarations, which were recorded from its text."""
     assert [migration.name for migration in CATALOG if not migration.is_declared] == []
-
-
-async def test_declarations_are_what_a_server_records() -> None:
-    """The declarations that ship are those that `kimbledb declare` records: run `nox -s declare`, and read what it wrote."""
-    report = await kimbledb.declare(Path(kimbledb.__file__).parent / "sql" / "migrations", check=True)
-
-    assert report.ok, str(report)
-    assert report.platforms == ("bare", "hosted")
 
 
 @pytest.mark.parametrize("hosted", [False, True], ids=["bare", "hosted"])
@@ -196,27 +112,3 @@ async def test_declarations_folded_in_order_are_what_is_there(
     assert {key: item.each.facts for key, item in folded.objects.items()} == {
         key: facts for key, facts in after.objects.items() if key not in before.objects
     }
-
-
-def _dump(dsn: str) -> str:
-    """Return pg_dump's picture of the schema, without kimbledb's own tables and what changes with every dump."""
-    from kimbledb._embedded import programs
-
-    parts = urlsplit(dsn)
-    done = subprocess.run(
-        [
-            programs() / "pg_dump",
-            "--schema-only",
-            "--schema=public",
-            "--exclude-table=public.migration_*",
-            f"--host={parts.hostname}",
-            f"--port={parts.port}",
-            f"--username={parts.username}",
-            f"--dbname={parts.path[1:]}",
-        ],
-        env=os.environ | {"PGPASSWORD": parts.password or ""},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return re.sub(r"(?m)^\\(un)?restrict .*$", "", done.stdout)

@@ -16,6 +16,7 @@ import pytest
 
 from kimbledb.cli.main import main
 from kimbledb.server.address import NAMING
+from tests.support.databases import sql
 from tests.support.folders import Folder
 
 pytestmark = pytest.mark.wheel
@@ -202,8 +203,33 @@ async def test_the_sql_of_a_plan(database: str, folder: Folder) -> None:
     assert "--pending" in err
 
 
+async def test_several_schemas(database: str, folder: Folder) -> None:
+    """plan, migrate and verify take several --schema, with one exit code and one JSON value for all; others say so."""
+    folder.table(1, "a")
+    common = ("--catalog", str(folder.path), "--schema", "one", "--schema", "two")
+
+    code, out, _ = await kimbledb("plan", "--check", "--json", *common, dsn=database)
+    assert (code, [each["schema"] for each in json.loads(out)["results"]]) == (3, ["one", "two"])
+    code, out, err = await kimbledb("migrate", "--concurrency", "2", *common, dsn=database)
+    assert (code, "2 schemas in" in out, "schemas one, two" in err) == (0, True, True)
+    assert (await kimbledb("verify", *common, dsn=database))[0] == 0
+    assert (await kimbledb("plan", "--check", *common, dsn=database))[0] == 0
+    await sql(database, "DROP TABLE two.a")
+    code, out, _ = await kimbledb("verify", "--json", *common, dsn=database)
+    assert (code, [each["ok"] for each in json.loads(out)["results"]]) == (1, [True, False])
+    for wrong in (("status",), ("migrate", "--backup", "x")):
+        code, _, err = await kimbledb(*wrong, *common, dsn=database)
+        assert (code, "one --schema" in err) == (2, True)
+
+
+def at_terminal(patch: pytest.MonkeyPatch, answer: str) -> None:
+    """Have somebody at a terminal who answers the next question."""
+    patch.setattr("kimbledb.cli.call.is_at_terminal", lambda: True)
+    patch.setattr("sys.stdin", io.StringIO(answer))
+
+
 async def test_a_reset_asks_unless_it_need_not(database: str, folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a name `reset` stops where nobody can be asked; --yes takes the database that the call names."""
+    """A terminal is shown what would go and asked for the database; elsewhere `reset` wants its name, or --yes."""
     folder.table(1, "a")
     common = ("--catalog", str(folder.path))
     await kimbledb("migrate", *common, dsn=database)
@@ -212,15 +238,38 @@ async def test_a_reset_asks_unless_it_need_not(database: str, folder: Folder, mo
     code, _, err = await kimbledb("reset", *common, dsn=database)
     assert code == 2
     assert "--yes" in err
-    stdin = io.StringIO("another\n")
-    monkeypatch.setattr(stdin, "isatty", lambda: True)
-    monkeypatch.setattr("sys.stdin", stdin)
-    code, _, err = await kimbledb("reset", *common, dsn=database)
+    at_terminal(monkeypatch, "another\n")
+    code, out, err = await kimbledb("reset", *common, dsn=database)
     assert code == 1
+    assert re.search(r"would drop 1 object .*\n  table a\n", out)
     assert f"--confirm {database.rpartition('/')[2]}" in err
-    code, out, _ = await kimbledb("reset", "--yes", *common, dsn=database)
+    code, out, err = await kimbledb("reset", "--yes", *common, dsn=database)
     assert code == 0
     assert "table a" in out
+    assert "Drop all" not in err
+
+
+async def test_a_rollback_asks_at_a_terminal(database: str, folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal is shown what would go, and asked; --yes and a call without a terminal ask nothing; a loss stays refused."""
+    for number, name in enumerate("abc", 1):
+        folder.table(number, name)
+    common = ("--catalog", str(folder.path))
+    await kimbledb("migrate", *common, dsn=database)
+
+    at_terminal(monkeypatch, "n\n")
+    code, out, err = await kimbledb("rollback", "-1", *common, dsn=database)
+    assert (code, "nothing was changed" in out, "Roll back?" in err) == (1, True, True)
+    at_terminal(monkeypatch, "")
+    assert (await kimbledb("rollback", "--steps", "1", *common, dsn=database))[0] == 1
+    at_terminal(monkeypatch, "y\n")
+    code, out, _ = await kimbledb("rollback", "-1", *common, dsn=database)
+    assert (code, "rolled back 1 migration" in out, "table: c" in out) == (0, True, True)
+    at_terminal(monkeypatch, "never read")
+    code, _, err = await kimbledb("rollback", "-1", "--yes", *common, dsn=database)
+    assert (code, "Roll back?" in err) == (0, False)
+    await sql(database, "INSERT INTO a VALUES (1)")
+    code, _, err = await kimbledb("rollback", "-1", *common, dsn=database)
+    assert (code, "Roll back?" in err, "pass --allow-data-loss" in err) == (1, False, True)
 
 
 async def test_a_failing_migration_exits_with_1_and_shows_its_line(database: str, folder: Folder) -> None:

@@ -349,6 +349,23 @@ async def test_a_plan_calls_nothing_of_a_stranger(
         await connection.execute(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
 
 
+async def test_what_a_later_migration_takes_back_is_nobody_elses(
+    server: str, database: str, folder: Folder, connection: asyncpg.Connection
+) -> None:
+    """A column that must not be NULL, and that a later migration renames or drops, stays so where its own is completed."""
+    folder.add(1, "a", "CREATE TABLE a (n integer NOT NULL, m integer NOT NULL);\nCREATE INDEX idx_a_n ON a (n);")
+    folder.add(2, "b", "ALTER TABLE a RENAME n TO k;\nALTER TABLE a DROP m;", facts='requires = ["a.sql"]')
+    catalog = await folder.declared(server)
+    await connection.execute("CREATE TABLE a (n integer NOT NULL, m integer NOT NULL)")
+
+    await kimbledb.adopt(database, catalog=catalog)
+    await kimbledb.migrate(database, catalog=catalog, to="a.sql")
+
+    assert await connection.fetchval(
+        "SELECT bool_and(attnotnull) FROM pg_attribute WHERE attrelid = 'a'::regclass AND attnum > 0"
+    )
+
+
 async def test_a_role_that_may_not_read_sees_the_plan(
     database: str, connection: asyncpg.Connection, server: str, folder: Folder
 ) -> None:

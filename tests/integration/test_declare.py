@@ -385,7 +385,7 @@ async def test_a_folder_that_cannot_be_written(
     assert (await kimbledb.declare(root, server=server, output=file, check=True)).ok
     with pytest.raises(kimbledb.ConfigurationError, match="cannot be written: No such file or directory") as caught:
         await kimbledb.declare(root, server=server, output=tmp_path / "nowhere" / "file.toml")
-    assert "--output" in str(caught.value.hint)
+    assert "output=" in str(caught.value.hint)
 
 
 # Again, and what is out of step.

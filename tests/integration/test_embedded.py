@@ -23,7 +23,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from kimbledb._embedded import embedded, programs, server, unpacking
+from kimbledb._embedded import archive, embedded, embedded_for_tests, home, programs, server, unpacking
 from kimbledb._embedded.cache import cache_folder
 from kimbledb._embedded.marks import MARK, mark_kept, mark_temporary
 from kimbledb.errors import EmbeddedServerError
@@ -668,6 +668,18 @@ class TestPrograms:
 
         assert cache_folder() != cache
 
+    def test_where_nothing_temporary_can_be_written(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """In a container with a read-only file system the reason is told for each folder, and not of Python's search."""
+
+        def search() -> str:
+            raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+        monkeypatch.setattr(tempfile, "gettempdir", search)
+        monkeypatch.setattr("kimbledb._embedded.cache._refusal", lambda _: "Read-only file system")
+
+        with pytest.raises(EmbeddedServerError, match=r"/tmp/kimbledb-\d+: Read-only file system\n.*/var/tmp"):  # noqa: S108 - a part of the message
+            cache_folder()
+
     @pytest.mark.parametrize("home", [None, "", "/nonexistent", "relative"])
     def test_whatever_home_is(self, temporary: Path, monkeypatch: pytest.MonkeyPatch, home: str | None) -> None:
         """A server starts where HOME is unset, empty or of no use."""
@@ -703,3 +715,93 @@ class TestPrograms:
 
         with pytest.raises(EmbeddedServerError, match=r"libgssapi_krb5\.so\.2(.|\n)*install the library"):
             unpacking.major_version(tmp_path)
+
+
+class TestForTests:
+    """A server for a run of tests, of which a copy is kept."""
+
+    async def test_several_begin_with_the_copy(self, temporary: Path, tmp_path: Path) -> None:
+        """The next servers, two at once, have the databases that the one before has left, on temporary data."""
+        kept = tmp_path / "kept"
+        async with embedded_for_tests(kept) as dsn:
+            await fetchval(dsn, "CREATE DATABASE template")
+        assert [each.name for each in kept.iterdir()] == [archive.NAME]
+        assert (kept / archive.NAME).stat().st_mode & 0o777 == 0o600
+
+        async with embedded_for_tests(kept) as one, embedded_for_tests(kept) as other:
+            for each in (one, other):
+                assert await fetchval(each, "SELECT count(*) FROM pg_database WHERE datname = 'template'") == 1
+                assert await fetchval(each, "SHOW fsync") == "off"
+            assert len(list(temporary.iterdir())) == 2
+            await fetchval(one, "CREATE DATABASE another")
+
+        assert list(temporary.iterdir()) == []
+        async with embedded_for_tests(kept) as dsn:
+            assert await fetchval(dsn, "SELECT count(*) FROM pg_database WHERE datname = 'another'") == 1
+
+    async def test_a_spoiled_copy(self, temporary: Path, tmp_path: Path) -> None:
+        """A copy that ends in the middle, and one of another version, are made anew."""
+        kept = tmp_path / "kept"
+
+        def cut(text: bytes) -> bytes:
+            return text[: len(text) // 2]
+
+        def age(text: bytes) -> bytes:
+            return text.replace(b"pg0-", b"pg9-", 1)
+
+        for spoil in (cut, age):
+            async with embedded_for_tests(kept) as dsn:
+                await fetchval(dsn, "CREATE DATABASE template")
+            file = kept / archive.NAME
+            file.write_bytes(spoil(file.read_bytes()))
+            (kept / f"{archive.NAME}.new").write_bytes(b"left by a run that was killed")
+
+            async with embedded_for_tests(kept) as dsn:
+                assert await fetchval(dsn, "SELECT count(*) FROM pg_database WHERE datname = 'template'") == 0
+
+        assert [each.name for each in kept.iterdir()] == [archive.NAME]
+        assert list(temporary.iterdir()) == []
+
+    @pytest.mark.parametrize("content", [b"", b"mine", b"mine" * 1000])
+    async def test_a_file_of_somebody_elses(self, tmp_path: Path, content: bytes) -> None:
+        """A file with the name of the copy that kimbledb did not make stays."""
+        (tmp_path / archive.NAME).write_bytes(content)
+
+        with pytest.raises(EmbeddedServerError, match="kimbledb did not make it"):
+            async with embedded_for_tests(tmp_path):
+                pass
+        assert (tmp_path / archive.NAME).read_bytes() == content
+
+    def test_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Data lie in memory where enough is free, unless a variable says where temporary files go."""
+        for name in ("TMPDIR", "TEMP", "TMP"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setattr(home, "_ENOUGH", 0)
+        mounted = " /dev/shm tmpfs " in Path("/proc/mounts").read_text()
+        assert home.memory() == (home._MEMORY if mounted else None)
+
+        monkeypatch.setattr(home, "_ENOUGH", 2**60)
+        assert home.memory() is None
+        monkeypatch.setattr(home, "_ENOUGH", 0)
+        monkeypatch.setenv("TMPDIR", tempfile.gettempdir())
+        assert home.memory() is None
+
+    def test_what_is_left_in_memory(self, temporary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What a run that was killed with its watcher left in memory goes with the next start, wherever its own data are."""
+        leftover = tmp_path / "kimbledb-server-dead"
+        leftover.mkdir()
+        mark_temporary(leftover)
+        monkeypatch.setattr(home, "_MEMORY", tmp_path)
+        with home.temporary_home() as made:
+            assert made.parent == temporary
+            assert not leftover.exists()
+
+    async def test_a_place(self, temporary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The folder of temporary data is made in that place, and removed."""
+        place = tmp_path / "memory"
+        place.mkdir()
+        monkeypatch.setattr(home, "memory", lambda: place)
+        async with embedded_for_tests():
+            assert len(list(place.iterdir())) == 1
+
+        assert list(place.iterdir()) == list(temporary.iterdir()) == []

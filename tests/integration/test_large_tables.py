@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import Any
 
 import asyncpg
@@ -11,7 +10,7 @@ import pytest
 
 import kimbledb
 from kimbledb.events import Event, Statement
-from tests.support.databases import Clone, take_snapshot
+from tests.support.databases import take_snapshot
 from tests.support.folders import Folder
 from tests.support.large import OTHER_INDEX, at_work, plain_end, with_orders
 from tests.support.large import ROWS as ORDERS
@@ -30,12 +29,6 @@ ROWS = {
 }
 
 
-#: The numbers of the built-in migrations that work on tables of others before them.
-ALL = {4, 5, 6, 7, 10, 11, 14, 16, 22, 23, 33}
-#: Three of them have every sort of statement; ``nox -s bases`` takes all.
-WALKED = ALL if os.environ.get("KIMBLEDB_TEST_BASES") == "all" else {5, 11, 23}
-
-
 async def fill(connection: asyncpg.Connection) -> dict[str, int]:
     """Make the tables that are there large, and return how many rows each holds."""
     counts = {}
@@ -44,35 +37,6 @@ async def fill(connection: asyncpg.Connection) -> dict[str, int]:
             await connection.execute(rows.format(wide="repeat('x', 1500)", numbers="generate_series(1, 700) AS n"))
             counts[table] = await connection.fetchval(f"SELECT count(*) FROM {table}")
     return counts
-
-
-async def test_the_built_in_migrations_end_where_the_plain_scripts_do(database: str, clone: Clone) -> None:
-    """On large tables each built-in migration ends in the same schema as its script, keeps all rows, and holds nobody up for long."""
-    walked = set()
-    catalog = kimbledb.Catalog.builtin()
-    for step in kimbledb.Planner(catalog).plan().pending[1:]:
-        migration = step.migration
-        if migration.number not in WALKED:
-            await kimbledb.migrate(database, to=migration.name, verify=False)
-            continue
-        copy = await clone(database.rpartition("/")[2])
-        await kimbledb.migrate(database, to=migration.name, verify=False)
-        connection = await asyncpg.connect(copy)
-        counts = await fill(connection)
-        [planned] = (await kimbledb.plan(copy, to=migration.name)).pending
-        assert {hazard.name for hazard in planned.hazards} <= {"access_exclusive_lock"}, migration
-
-        await kimbledb.migrate(copy, to=migration.name)
-
-        difference = (await take_snapshot(copy)).since(await take_snapshot(database))
-        assert not difference, f"{migration}:\n{difference}"
-        assert counts == {table: await connection.fetchval(f"SELECT count(*) FROM {table}") for table in counts}
-        await connection.close()
-        if planned.online or (planned.completion is not None and planned.completion.online):
-            walked.add(migration.number)
-        if walked == WALKED:
-            break
-    assert walked == WALKED
 
 
 @pytest.mark.parametrize("begun", [False, True])

@@ -28,7 +28,17 @@ from tests.support.transcripts import Shell, blocks_of, commands_of, settled, sh
 ROOT = Path(__file__).parent.parent.parent
 PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
 #: The pages that show files, commands and outputs, each with the names of its databases.
-TRANSCRIPTS = {"plain-sql": ("shop", "branch"), "existing": ("app", "copy", "true"), "own": ("shop",)}
+TRANSCRIPTS = {
+    "plain-sql": ("shop", "branch"),
+    "existing": ("app", "copy", "true"),
+    "own": ("shop",),
+    "sign": ("shop",),
+    "prove": ("shop",),
+    "habits": ("shop",),
+    "watching": ("shop",),
+    "deploy": ("shop",),
+    "rehearse": ("shop",),
+}
 #: The page whose examples need roles, with the names of these.
 WITH_ROLES = {"two-roles": ("owner", "application", "monitor")}
 #: The page whose example needs a project of another tool: test_other_formats.py has one.
@@ -101,6 +111,7 @@ async def test_the_transcript_is_true(
     server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], page: str
 ) -> None:
     """What a page shows is what happens: each file is written, each command run, each output compared."""
+    _skip_without_libraries(ROOT / "docs" / "how-to" / f"{page}.md")
     (tmp_path / "shop").mkdir()
     monkeypatch.chdir(tmp_path / "shop")
     shutil.copy(ROOT / "tests" / "data" / "bases" / "true.sql", tmp_path / "shop")
@@ -113,7 +124,7 @@ async def test_the_transcript_is_true(
                 for command in commands_of(block):
                     found = await asyncio.to_thread(shell.run, command.line)
                     assert shows(command.output, found), f"$ {command.line}\n{found}"
-            elif block.language == "python":
+            elif block.language == "python" and block.title is None:
                 await _run(compile(block.text, "page", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)
             elif block.language == "toml":
                 found = shell.texts(block.title or "**/declared.toml")
@@ -131,6 +142,19 @@ def test_every_page_is_in_the_navigation() -> None:
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
 
     assert set(re.findall(r": (\S+\.md)$", navigation, re.MULTILINE)) == pages
+
+
+def test_every_file_that_a_page_shows_is_there() -> None:
+    """Each mark that puts a file into a page is one that the site's builder reads, and not as a formatter of code writes it."""
+    shown = [
+        (page.name, line)
+        for page in (ROOT / "docs").rglob("*.md")
+        for line in page.read_text(encoding="utf-8").splitlines()
+        if re.match(r"-+ ?8 ?<", line)
+    ]
+
+    assert [each for each in shown if not re.fullmatch(r'--8<--(?: "[^"]+")?', each[1])] == []
+    assert [name for _, line in shown for name in re.findall(r'"(.+)"', line) if not (ROOT / name).is_file()] == []
 
 
 async def test_an_application_in_two_workers(database: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import kimbledb
-from kimbledb.model.plan import StepState
+from kimbledb.model.step import StepState
 
 CATALOG = kimbledb.Catalog.builtin()
 #: Tells where each text of the picture is drawn, in the picture's own measure.

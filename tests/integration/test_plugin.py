@@ -11,18 +11,9 @@ import pytest
 
 from kimbledb.testing.background import Background
 from tests.support.folders import Folder
+from tests.support.plugin_projects import ini, project_of
 
 pytest_plugins = ["pytester"]
-
-#: A catalog of one table, so that the runs are short.
-CONFTEST = """
-    import pytest
-    import kimbledb
-
-    @pytest.fixture(scope="session")
-    def kimbledb_catalog():
-        return kimbledb.Catalog.from_directory({folder!r})
-"""
 
 
 @pytest.fixture(scope="module")
@@ -36,21 +27,7 @@ def server() -> Iterator[str]:
 @pytest.fixture
 def project(pytester: pytest.Pytester, folder: Folder, server: str, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """A project with a catalog of its own, whose tests run on the server of these tests."""
-    folder.table(1, "people")
-    pytester.makeconftest(CONFTEST.format(folder=str(folder.path)))
-    ini(pytester)
-    monkeypatch.setenv("KIMBLEDB_TEST_DSN", server)
-    # The run is a fresh one, and no worker of ours.
-    for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_TESTRUNUID", "PYTEST_ADDOPTS"):
-        monkeypatch.delenv(name, raising=False)
-    return pytester
-
-
-def ini(pytester: pytest.Pytester, mode: str = "auto") -> None:
-    """Have the project's runs use a mode of pytest-asyncio, and take every warning for an error."""
-    pytester.makeini(
-        f"[pytest]\nasyncio_mode = {mode}\nasyncio_default_fixture_loop_scope = function\nfilterwarnings = error\n"
-    )
+    return project_of(pytester, folder, server, monkeypatch)
 
 
 async def left(server: str) -> list[str]:
@@ -113,10 +90,7 @@ async def test_each_test_gets_a_fresh_and_migrated_database(project: pytest.Pyte
 
 async def test_one_loop_has_one_connection(project: pytest.Pytester, server: str) -> None:
     """Tests that share an event loop share a connection, on which none finds what another left there."""
-    project.makeini(
-        "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = session\n"
-        "asyncio_default_test_loop_scope = session\nfilterwarnings = error\n"
-    )
+    ini(project, scope="session")
     project.makepyfile(
         """
         import asyncpg, pytest
@@ -180,12 +154,13 @@ def test_the_plugin_is_light(pytester: pytest.Pytester) -> None:
 
         def test_it(pytestconfig):
             assert pytestconfig.pluginmanager.hasplugin("kimbledb")
-            assert not {"kimbledb", "asyncpg", "attrs"} & set(sys.modules)
+            assert not {"kimbledb", "asyncpg", "attrs", "sqlalchemy", "psycopg"} & set(sys.modules)
         """
     )
     pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\nfilterwarnings = error\n")
 
-    pytester.runpytest_subprocess("-q").assert_outcomes(passed=1)
+    # The plugin of pytest-postgresql, where it is installed, imports psycopg.
+    pytester.runpytest_subprocess("-q", "-p", "no:pytest_postgresql").assert_outcomes(passed=1)
 
 
 def test_many_tests_on_one_template(project: pytest.Pytester) -> None:

@@ -121,10 +121,55 @@ async def test_the_log_has_fields_and_no_secret(
         record for record in records if "failed and was rolled back" in record.getMessage() and of(record, "migration")
     ]
     assert (failed.levelno, of(failed, "migration")) == (logging.ERROR, "bad.sql")
-    assert {"database", "schema", "migration", "seconds"} <= set.intersection(
-        *(set(vars(record)) for record in records)
-    )
+    assert (of(applied, "event_name"), of(applied, "operation"), of(applied, "outcome")) == ("applied", "migrate", "ok")
+    assert (of(failed, "event_name"), of(failed, "outcome")) == ("failed", "failed")
+    assert of(failed, "sqlstate") == of(failed, "error_type") == "22P02"
+    [stopped] = [record for record in records if of(record, "event_name") == "stopped"]
+    assert (of(stopped, "sqlstate"), of(stopped, "outcome")) == ("22P02", "failed")
+    fields = {
+        "event_name",
+        "operation",
+        "database",
+        "schema",
+        "migration",
+        "seconds",
+        "outcome",
+        "error_type",
+        "sqlstate",
+    }
+    assert fields <= set.intersection(*(set(vars(record)) for record in records))
     assert "hushhush" not in caplog.text + "".join(str(vars(record)) for record in records)
+
+
+async def test_the_log_knows_the_call_of_a_lent_connection(
+    database: str, folder: Folder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The records of a run on a pool that was opened before have their fields, also those of migrations of one message."""
+    folder.table(1, "people")
+    folder.table(2, "things")
+    async with asyncpg.create_pool(database, min_size=2, max_size=2) as pool:
+        with caplog.at_level(logging.DEBUG, "kimbledb"):
+            await kimbledb.migrate(pool, catalog=folder.catalog, schema="tenant")
+
+    records = [record for record in caplog.records if record.name == "kimbledb"]
+    place = database.rpartition("@")[2]
+    assert {(of(record, "database"), of(record, "schema")) for record in records} == {(place, "tenant")}
+
+
+async def test_each_function_ends_with_a_record(
+    database: str, folder: Folder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever is called, its last record says how it ended and after how many seconds, by fields alone."""
+    folder.table(1, "people")
+    calls = (kimbledb.plan, kimbledb.migrate, kimbledb.verify, kimbledb.status, kimbledb.adopt, kimbledb.wait)
+    with caplog.at_level(logging.DEBUG, "kimbledb"):
+        for call in calls:
+            await call(database, catalog=folder.catalog)
+
+    ends = [record for record in caplog.records if record.name == "kimbledb" and of(record, "event_name") == "done"]
+    assert [of(record, "operation") for record in ends] == [call.__name__ for call in calls]
+    assert {of(record, "outcome") for record in ends} == {"ok"}
+    assert min(of(record, "seconds") for record in ends) > 0
 
 
 def of(record: logging.LogRecord, field: str) -> Any:

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 import kimbledb
-from kimbledb.model.plan import StepState
+from kimbledb.model.step import StepState
 from tests.support.databases import take_snapshot
 from tests.support.folders import Folder
 

@@ -22,7 +22,7 @@ class Folder:
         apply: str,
         *,
         facts: str = "",
-        verify: str = "-- name: nothing_to_check\nSELECT true AS passed",
+        verify: str | None = "-- name: nothing_to_check\nSELECT true AS passed",
         rollback: str | None = "",
         hosted: str | None = None,
     ) -> Path:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from attrs import frozen
 
@@ -17,10 +18,16 @@ from kimbledb._embedded import programs
 _BLOCK = re.compile(r'^```(?P<language>\w+)(?: title="(?P<title>[^"]+)")?\n(?P<text>.*?)^```', re.DOTALL | re.MULTILINE)
 #: What differs from run to run, and what stands in its place.
 _VARYING = (
-    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"), "<time>"),
+    (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+(?:Z|\+00:00)?)?"), "<time>"),
+    (re.compile(r'(seconds(?:=|": ))\d+\.\d+'), r"\1<seconds>"),
+    (re.compile(r"0x[0-9a-f]{16,32}"), "<id>"),
+    (re.compile(r"(?:< |up to |at least |\d[\d.]* to )\d[\d.]* s\b"), "<forecast>"),
+    # Autovacuum gives a table further files whenever it comes by.
+    (re.compile(r"\b\d+ kB\b"), "<size>"),
     (re.compile(r"\b\d+\.\d+ s\b"), "<seconds>"),
-    (re.compile(r"\b\d+\.\d\d\b"), "<seconds>"),
+    (re.compile(r"\b\d+\.\d\d\d?\b"), "<seconds>"),
     (re.compile(r'(PostgreSQL |server = ")\d+\.\d+'), r"\1<version>"),
+    (re.compile(r"\bkp1-[0-9a-f]{32}-[0-9a-f]{14}\b"), "<fingerprint>"),
     # Columns are as wide as their longest cell.
     (re.compile(r"(?<=\S) {2,}"), " "),
     # The notes of a plan stand below its last column.
@@ -98,8 +105,11 @@ class Shell:
         """
         self.folder = folder
         self._databases = databases
+        #: The address of a database by its real parts, with what a page shows in their place.
+        self._shown: list[tuple[re.Pattern[str], str]] = []
         binaries = folder.parent / f"{folder.name}-programs"
         binaries.mkdir()
+        _script(binaries / "python", f'exec "{sys.executable}" "$@"')
         _script(binaries / "kimbledb", f'exec "{sys.executable}" -m kimbledb "$@"')
         library = programs().parent / "lib"
         _script(binaries / "psql", f'LD_LIBRARY_PATH="{library}" exec "{programs() / "psql"}" -X "$@"')
@@ -112,8 +122,10 @@ class Shell:
         }
 
     def write(self, path: str, text: str) -> None:
-        """Write a file."""
-        (self.folder / path).write_text(text, encoding="utf-8")
+        """Write a file, and the folders above it that are missing."""
+        file = self.folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
 
     def texts(self, pattern: str) -> str:
         """Return the texts of all files with paths of a pattern, one after the other."""
@@ -124,6 +136,8 @@ class Shell:
         if line.startswith("export "):
             name, _, value = line.removeprefix("export ").partition("=")
             self.environment[name] = self._databases[value.rpartition("/")[2]]
+            if urlsplit(value).port is not None:
+                self._show(self.environment[name], value)
             return ""
         done = subprocess.run(
             ["/bin/sh", "-c", line],
@@ -136,7 +150,20 @@ class Shell:
             timeout=300,
             check=False,
         )
-        return _PLACE.sub("", done.stdout)
+        found = _PLACE.sub("", done.stdout)
+        for real, shown in self._shown:
+            found = real.sub(shown, found)
+        return found
+
+    def _show(self, dsn: str, shown: str) -> None:
+        """Have host, port and name of a database appear in outputs as a page shows them."""
+        real, page = urlsplit(dsn), urlsplit(shown)
+        parts = (
+            (real.hostname, page.hostname),
+            (real.port, page.port),
+            (real.path.strip("/"), page.path.strip("/")),
+        )
+        self._shown = [(re.compile(rf"\b{re.escape(str(each))}\b"), str(instead)) for each, instead in parts]
 
 
 def _script(path: Path, line: str) -> None:

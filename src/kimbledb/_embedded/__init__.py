@@ -9,6 +9,7 @@ original even where its library is installed, so that every machine has the same
 * ``unpacking`` unpacks the programs once into the folder that ``cache`` chooses.
 * ``home`` is the folder of one server: temporary, or kept by the caller. ``marks``
   identifies the folders that kimbledb made.
+* ``archive`` keeps a copy of the data of a server for tests.
 * ``account`` chooses the user that runs the server: PostgreSQL refuses to run as root.
 * ``server`` makes the data, starts PostgreSQL and stops it; ``launcher`` runs the
   programs; ``watcher`` stops them if the process that started them dies.
@@ -24,12 +25,15 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from kimbledb.errors import EmbeddedServerError
 from kimbledb.server.in_process_lock import running_loop
 
-__all__ = ["embedded", "programs"]
+if TYPE_CHECKING:
+    from kimbledb._embedded.server import Server
+
+__all__ = ["embedded", "embedded_for_tests", "programs"]
 
 Result = TypeVar("Result")
 
@@ -60,7 +64,37 @@ async def embedded(data_dir: str | os.PathLike[str] | None = None) -> AsyncItera
     # Here and not at the top: it imports fcntl and pwd, which only POSIX has, and takes 90 ms (importlib.metadata).
     from kimbledb._embedded.server import Server
 
-    server = Server(None if data_dir is None else Path(data_dir))
+    async with _running(Server(None if data_dir is None else Path(data_dir))) as dsn:
+        yield dsn
+
+
+@asynccontextmanager
+async def embedded_for_tests(archive_dir: str | os.PathLike[str] | None = None) -> AsyncIterator[str]:
+    """Start a private PostgreSQL for a run of tests, and stop it at the end.
+
+    Its data are temporary. They lie in memory if enough is free and no variable such as TMPDIR chooses another place.
+
+    Args:
+        archive_dir: The folder that keeps a copy of the data: the next call with the same folder begins with all
+            databases that this one leaves, such as templates. Several calls may use it at the same time. None for no copy.
+
+    Yields:
+        The DSN of the superuser ``postgres`` in the database ``postgres``.
+
+    Raises:
+        EmbeddedServerError: As for ``embedded()``.
+    """
+    _demand_posix()
+    from kimbledb._embedded.home import memory  # here for the same reasons
+    from kimbledb._embedded.server import Server
+
+    archive = None if archive_dir is None else Path(archive_dir)
+    async with _running(Server(None, archive_dir=archive, place=memory())) as dsn:
+        yield dsn
+
+
+@asynccontextmanager
+async def _running(server: Server) -> AsyncIterator[str]:
     try:
         yield await _uninterrupted(server.start, server.abandon)
     finally:

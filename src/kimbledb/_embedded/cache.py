@@ -53,8 +53,15 @@ def _candidates() -> Iterator[Path]:
         yield Path("/var/cache/kimbledb")
     elif home.is_absolute():
         yield home / ".cache" / "kimbledb"
-    for temporary in dict.fromkeys((tempfile.gettempdir(), "/tmp", "/var/tmp")):  # noqa: S108 - see _refusal()
+    for temporary in dict.fromkeys((*_temporary(), "/tmp", "/var/tmp")):  # noqa: S108 - see _refusal()
         yield Path(temporary, f"kimbledb-{uid}")
+
+
+def _temporary() -> tuple[str, ...]:
+    try:
+        return (tempfile.gettempdir(),)
+    except FileNotFoundError:  # none can be written, as in a container with a read-only file system
+        return ()
 
 
 def _home_of(uid: int) -> str:

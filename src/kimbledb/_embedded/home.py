@@ -25,7 +25,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from kimbledb._embedded.marks import MARK, is_marked, is_temporary, mark_kept, mark_temporary
@@ -34,13 +34,24 @@ from kimbledb.errors import EmbeddedServerError
 PREFIX = "kimbledb-server-"
 LOCK = "owner.lock"
 
+#: Linux has a file system in memory there. Containers bound it to 64 MB by default.
+_MEMORY = Path("/dev/shm")  # noqa: S108 - only a folder of our own in it is used
+#: Bytes that must be free in it: several hundred databases of the built-in schema.
+_ENOUGH = 4 * 1024**3
+
 
 @contextmanager
-def temporary_home() -> Iterator[Path]:
-    """Make a folder that is removed at the end, and remove the folders that dead processes left behind."""
-    _clear_dead_homes()
+def temporary_home(place: Path | None = None) -> Iterator[Path]:
+    """Make a folder that is removed at the end, and remove the folders that dead processes left behind.
+
+    Args:
+        place: The folder in which it is made; None for the system's temporary folder.
+    """
+    _clear_dead_homes(place or _MEMORY)
+    with nullcontext() if place is None else suppress(FileNotFoundError):  # perhaps no other folder can be written
+        _clear_dead_homes(Path(tempfile.gettempdir()))
     while True:
-        home = Path(tempfile.mkdtemp(prefix=PREFIX)).resolve()
+        home = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place)).resolve()
         try:
             mark_temporary(home)
         except BaseException:
@@ -145,9 +156,23 @@ def _unlock(descriptor: int) -> None:
     os.close(descriptor)
 
 
-def _clear_dead_homes() -> None:
+def memory() -> Path | None:
+    """Return a folder whose files lie in memory, if enough memory is free and nobody has chosen a temporary folder."""
+    if any(os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")):
+        return None
+    try:
+        facts = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+        free = min(shutil.disk_usage(_MEMORY).free, 1024 * int(facts["MemAvailable"].split()[0]))
+        # A folder of this name on a disk would gain nothing.
+        in_memory = any(f" {_MEMORY} tmpfs " in line for line in Path("/proc/mounts").read_text().splitlines())
+    except (OSError, KeyError, ValueError):
+        return None
+    return _MEMORY if in_memory and free >= _ENOUGH and os.access(_MEMORY, os.W_OK | os.X_OK) else None
+
+
+def _clear_dead_homes(place: Path) -> None:
     """Remove the temporary folders of processes that died together with their watchers."""
-    for home in Path(tempfile.gettempdir()).resolve().glob(f"{PREFIX}*"):
+    for home in place.resolve().glob(f"{PREFIX}*"):
         with suppress(OSError):
             if not is_temporary(home):
                 continue

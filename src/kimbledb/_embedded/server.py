@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from kimbledb._embedded.account import account_for
+from kimbledb._embedded.archive import Archive
 from kimbledb._embedded.home import kept_home, new_password, password_of, server_name, temporary_home
 from kimbledb._embedded.launcher import PATIENCE, Launcher, end
 from kimbledb._embedded.unpacking import installation, major_version
@@ -46,10 +48,14 @@ class Server:
 
     Args:
         data_dir: The folder that keeps the data; None for temporary data.
+        archive_dir: The folder that keeps a copy of temporary data, for the next server; None for no copy.
+        place: The folder in which the folder of temporary data is made; None for the system's.
     """
 
-    def __init__(self, data_dir: Path | None) -> None:
+    def __init__(self, data_dir: Path | None, *, archive_dir: Path | None = None, place: Path | None = None) -> None:
         self._data_dir = data_dir
+        self._archive_dir = archive_dir
+        self._place = place
         self._abandoned = threading.Event()
         self._stack = ExitStack()
 
@@ -79,7 +85,7 @@ class Server:
     def _start(self, stack: ExitStack) -> str:
         programs = installation()
         if self._data_dir is None:
-            home = stack.enter_context(temporary_home())
+            home = stack.enter_context(temporary_home(self._place))
             password = new_password()
             settings = SETTINGS | TEMPORARY_SETTINGS
             stop = signal.SIGQUIT  # immediate shutdown: data that are removed need not be written
@@ -94,6 +100,10 @@ class Server:
         log = stack.enter_context(_open_log(home / "server.log"))
         data = home / "data"
         launcher = Launcher(programs, account_for(data), log, watcher, self._abandoned)
+        archive = None
+        if self._archive_dir is not None:
+            archive = Archive(self._archive_dir, json.dumps([programs.name, settings]))
+            password = archive.restore(launcher, data) or password
         if data.exists():
             _demand_same_version(data, programs)
         else:
@@ -109,13 +119,26 @@ class Server:
                 *("-c", f"cluster_name={server_name(home)}"),
                 folder=data,
             )
-            stack.callback(end, process, stop)
+            if archive is None:
+                stack.callback(end, process, stop)
+            else:
+                stack.callback(_end_and_save, process, archive, data, password)
             if _wait_until_ready(launcher, process, data):
                 return f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
             words = launcher.last_words(since=begin)
             if "Address already in use" not in words:
                 raise EmbeddedServerError(f"PostgreSQL does not start:{words}")
         raise EmbeddedServerError(f"other programs took {PORTS} free ports, one after another:{words}")
+
+
+def _end_and_save(process: subprocess.Popen[bytes], archive: Archive, data: Path, password: str) -> None:
+    """Stop a server, and keep its data if their archive is outdated."""
+    if archive.is_outdated(data):
+        end(process, signal.SIGINT)  # fast shutdown: it writes all data, and does not wait for clients
+        if process.returncode == 0:
+            archive.save(data, password)
+    else:
+        end(process, signal.SIGQUIT)
 
 
 def _make_data(launcher: Launcher, data: Path, password: str, settings: dict[str, str]) -> None:

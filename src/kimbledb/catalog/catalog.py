@@ -195,10 +195,8 @@ class Catalog:
             CatalogError: A migration requires a built-in one, and the built-in catalog is not part of this one.
         """
         if self._waiting:
-            cure = (
-                "join it with the built-in catalog: Catalog.builtin() + Catalog.from_directory(...), or --catalog "
-                f"builtin --catalog {self.source or 'FOLDER'}"
-            )
+            folder = repr(str(self.source)) if self.source else "..."
+            cure = f"join it with the built-in catalog: Catalog.builtin() + Catalog.from_directory({folder})"
             raise CatalogError([each.fault(cure) for each in self._waiting])
 
     @property

@@ -7,6 +7,7 @@ reasons. A file is read at the first use of its declarations: a start with nothi
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property, partial
@@ -57,6 +58,12 @@ class Source:
         if text is None:
             return "", {}, faults
         return text, toml.read(text, self.path, faults, _CURE_OF_TEXT) or {}, faults
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the text of the file, in hexadecimal; empty without a file."""
+        text, _, _ = self.content
+        return hashlib.sha256(text.encode()).hexdigest() if text else ""
 
     def __reduce__(self) -> tuple[type[Source], tuple[str, Callable[[list[Fault]], str | None]]]:
         text, _, faults = self.content
@@ -109,6 +116,11 @@ class Recorded:
         if table is None and not known:
             return None
         return "" if known or not isinstance(table, dict) else str(table.get("checksum", ""))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the text of the file, in hexadecimal; empty without a file."""
+        return self.source.digest
 
     def read(self, faults: list[Fault]) -> Declarations:
         """Return the declarations, as far as they can be read.

@@ -97,6 +97,7 @@ _KEYS: Final[Mapping[str, tuple[str, Callable[[object], bool]]]] = {
     "statement_timeout": (f"a number of seconds above 0, at most {_MOST_SECONDS}", _is_seconds),
     "irreversible": ("a text that says why", _is_text),
     "deletes": ("a text that says why", _is_reason),
+    "demands": ("a text that says why", _is_reason),
     "repeatable": ("true or false", _is_flag),
     "reaches": ('a list of names in other schemas, such as "auth.users", "audit.*" or "schema private"', _is_reaches),
     "expects": ('a table such as "table.column" = "type"', _is_expects),
@@ -108,7 +109,7 @@ _KEYS: Final[Mapping[str, tuple[str, Callable[[object], bool]]]] = {
 #: The keys of catalog.toml, as those of migration.toml. Each is a fact of every migration.
 _KEYS_OF_WHOLE: Final[Mapping[str, tuple[str, Callable[[object], bool]]]] = {"closed": ("true or false", _is_flag)}
 #: The keys that a comment at the head of a script may set, for formats without migration.toml.
-_HEAD_KEYS: Final = ("deletes", "extensions", "reaches", "repeatable", "transactional")
+_HEAD_KEYS: Final = ("deletes", "demands", "extensions", "reaches", "repeatable", "transactional")
 #: The keys that a catalog.toml beside files may set for all of them.
 _KEYS_OF_FILES: Final = ("extensions", "reaches")
 #: Keys of earlier versions, which a person wrote.

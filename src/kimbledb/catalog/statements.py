@@ -588,7 +588,8 @@ def _runs_alone_problem(statement: Statement, part: Part) -> Problem:
 
 
 def _shown(statement: Statement) -> str:
-    return " ".join(statement.skeleton[:200].split()[:3])  # a statement may be as long as the file
+    # A statement may be as long as the file. Signs that end it here, as in `SET x = 1`, say nothing without what follows.
+    return " ".join(statement.skeleton[:200].split()[:3]).rstrip(" =,(")
 
 
 def _problem_of(statement: Statement) -> Problem | None:

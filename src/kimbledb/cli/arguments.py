@@ -10,11 +10,13 @@ from kimbledb.server.targets import DSN_VARIABLES
 
 def groups() -> dict[str, argparse.ArgumentParser]:
     """Return a parser for each group of arguments."""
-    return {"database": _database(), "limits": _limits(), "backup": _backup()}
+    return {"database": _database(), "limits": _limits(), "backup": _backup(), "asking": _asking(), "many": _many()}
 
 
 def _database() -> argparse.ArgumentParser:
-    database = argparse.ArgumentParser(add_help=False)
+    parser = argparse.ArgumentParser(add_help=False)
+    # A group of its own stands below the options of the command, which are what its help is asked for.
+    database = parser.add_argument_group("database and output")
     database.add_argument(
         "--dsn", help=f"the database; else {', '.join(DSN_VARIABLES)} or libpq's variables from the environment"
     )
@@ -30,7 +32,12 @@ def _database() -> argparse.ArgumentParser:
         metavar="DATA_DIR",
         help="a private PostgreSQL that this command starts and stops; its data stays where a folder is given",
     )
-    database.add_argument("--schema", help="the target schema (public)")
+    database.add_argument(
+        "--schema",
+        action="append",
+        metavar="NAME",
+        help="the target schema (public); plan, migrate and verify take several: repeat it",
+    )
     database.add_argument(
         "--catalog",
         action="append",
@@ -45,7 +52,7 @@ def _database() -> argparse.ArgumentParser:
     loudness = database.add_mutually_exclusive_group()
     loudness.add_argument("-q", "--quiet", action="store_true", help="print what is asked for and errors, no progress")
     loudness.add_argument("-v", "--verbose", action="store_true", help="print each statement and check, a line each")
-    return database
+    return parser
 
 
 def _limits() -> argparse.ArgumentParser:
@@ -69,3 +76,28 @@ def _backup() -> argparse.ArgumentParser:
     backup = argparse.ArgumentParser(add_help=False)
     backup.add_argument("--backup", metavar="FILE", help="first write a backup there, if there is anything to do")
     return backup
+
+
+def _asking() -> argparse.ArgumentParser:
+    asking = argparse.ArgumentParser(add_help=False)
+    asking.add_argument("--dry-run", action="store_true", help="only show what would go, and change nothing")
+    asking.add_argument(
+        "-y",
+        "--yes",
+        action="store_true",
+        help="ask nothing. Without it a terminal is shown what would go, and asked. Where there is no terminal, with --json "
+        "or with CI set, nothing is asked. It allows no loss: that takes --allow-data-loss",
+    )
+    return asking
+
+
+def _many() -> argparse.ArgumentParser:
+    many = argparse.ArgumentParser(add_help=False)
+    many.add_argument(
+        "--concurrency",
+        type=int,
+        default=8,
+        metavar="N",
+        help="with several --schema: the most connections that are open at once (8)",
+    )
+    return many

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
 from attrs import evolve
 
@@ -15,13 +18,16 @@ from kimbledb._embedded import embedded
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.cli import configuration
 from kimbledb.cli.configuration import BUILTIN, Configuration
-from kimbledb.cli.terminal import Display
+from kimbledb.cli.terminal import Display, is_ci
 from kimbledb.errors import ConfigurationError, KimbleDBError
 from kimbledb.model.outputs import json as json_output
 from kimbledb.model.presentation import Json, Report, error_as_dict
-from kimbledb.model.text import printable
+from kimbledb.model.text import few, printable
 from kimbledb.server.options import Options
 from kimbledb.server.targets import target_of
+
+#: What SIGINT and SIGTERM do while somebody is asked: nothing is under way that would need an end.
+_WHILE_ASKING: Final = ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL))
 
 
 class Call:
@@ -57,8 +63,12 @@ class Call:
 
     @property
     def schema(self) -> str | None:
-        schema: str | None = self.given.schema
-        return self._configuration.schema if schema is None else schema
+        return self.schemas[0]
+
+    @cached_property
+    def schemas(self) -> list[str | None]:
+        """The target schemas, each once: of the call, else of the project; None for the default."""
+        return [*dict.fromkeys(self.given.schema or ())] or [self._configuration.schema]
 
     @property
     def options(self) -> Options:
@@ -78,6 +88,25 @@ class Call:
     def watcher(self) -> Display | None:
         return None if self._prints_json or self._is_quiet else self._display
 
+    @property
+    def can_ask(self) -> bool:
+        return not self._prints_json and not self.given.yes and is_at_terminal()
+
+    def ask(self, question: str) -> str:
+        # Standard output may be read by a program.
+        sys.stderr.write(printable(question))
+        sys.stderr.flush()
+        # The loop's own handlers would wait for the answer.
+        is_main = threading.current_thread() is threading.main_thread()
+        before = [signal.signal(*each) for each in _WHILE_ASKING] if is_main else []
+        try:
+            return input().strip()
+        except EOFError:
+            return ""
+        finally:
+            for (number, _), handler in zip(_WHILE_ASKING, before, strict=False):
+                signal.signal(number, handler)
+
     @asynccontextmanager
     async def target(self) -> AsyncIterator[str | None]:
         # A deployment that lost its DSN must not succeed on a throwaway database.
@@ -90,7 +119,8 @@ class Call:
             label = (
                 f"a server of its own, with its data in {given.embedded}" if given.embedded else "a throwaway server"
             )
-        self._tell(f"on {label}, schema {self.schema or 'public'}")
+        schemas = [schema or "public" for schema in self.schemas]
+        self._tell(f"on {label}, schema{'' if len(schemas) == 1 else 's'} {few(schemas)}")
         try:
             if given.embedded is None:
                 yield given.dsn
@@ -130,3 +160,8 @@ class Call:
     def error(self, error: KimbleDBError) -> None:
         """Print an error as JSON, where JSON is asked for."""
         self.json(error_as_dict(error))
+
+
+def is_at_terminal() -> bool:
+    """Return whether somebody can read a question and answer it."""
+    return sys.stdin.isatty() and sys.stderr.isatty() and not is_ci()

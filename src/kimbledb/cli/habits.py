@@ -23,7 +23,7 @@ _COMMANDS: Final = {
     "current": "status",
     "deploy": "migrate",
     "diff": "verify",
-    "down": "rollback",
+    "down": "rollback -1",
     "down-to": "rollback --to NAME",
     "downgrade": "rollback",
     "drop": "reset",
@@ -40,7 +40,7 @@ _COMMANDS: Final = {
     "makemigrations": "new NAME",
     "mark": "stamp",
     "rebase": "rollback, then kimbledb migrate",
-    "redo": "rollback, then kimbledb migrate",
+    "redo": "rollback -1, then kimbledb migrate",
     "repair": "adopt",
     "revert": "rollback",
     "revision": "new NAME",
@@ -50,14 +50,16 @@ _COMMANDS: Final = {
     "showmigrations": "status",
     "sqlmigrate": "render",
     "test": "plan --check",
-    "undo": "rollback",
+    "undo": "rollback -1",
     "up": "migrate",
     "up-to": "migrate --to NAME",
     "upgrade": "migrate",
     "validate": "verify",
 }
+_ASKING: Final = "only `kimbledb rollback` and `kimbledb reset` ask, and take --yes"
 #: The options of these tools.
 _OPTIONS: Final = {
+    "--auto-approve": _ASKING,
     "--autogenerate": "`kimbledb declare DIR`, which records what the SQL of a migration makes",
     "--connect": "--dsn",
     "--database": "--dsn",
@@ -81,15 +83,19 @@ _OPTIONS: Final = {
     "--to-change": "--to NAME",
     "--to-version": "--to NAME",
     "--url": "--dsn",
+    "--yes": _ASKING,
     "--username": "--dsn postgresql://USER@HOST/DATABASE",
     "-d": "--catalog DIR, or --dsn for the database",
     "-f": "--catalog DIR",
     "-m": "the name of the migration: `kimbledb new NAME`",
     "-p": "--dsn postgresql://USER@HOST:PORT/DATABASE",
     "-u": "--dsn",
+    "-y": _ASKING,
 }
 #: Words for all that there is: no word is needed here.
 _ALL: Final = frozenset({"head", "heads", "latest", "all"})
+#: Words for the state before all migrations.
+_NONE: Final = frozenset({"base", "zero"})
 #: Commands under which Atlas and others gather several.
 _GROUPS: Final = frozenset({"migrate", "migration", "migrations", "schema", "db", "database"})
 
@@ -107,8 +113,10 @@ def no_command(given: Sequence[str], names: Iterable[str]) -> str:
     if word.casefold() in _GROUPS and rest and not rest[0].startswith("-"):
         meant, word = _command(rest[0], names), f"{word} {rest[0]}"
     meant = meant or _command(given[0], names)
-    hint = f"; it is `kimbledb {meant}` here" if meant else ""
-    return f"there is no command {one_line(word)!r}{hint}. The commands: {', '.join(names)}"
+    if meant in ("rollback", "rollback -1") and rest and (how := _how_far(rest)):
+        meant = f"rollback {how}"
+    hint = f"it is `kimbledb {meant}` here" if meant else f"the commands are {', '.join(names)}"
+    return f"there is no command {one_line(word)!r}; {hint}"
 
 
 def no_argument(command: str, word: str, options: Iterable[str], names: Iterable[str]) -> str:
@@ -127,6 +135,8 @@ def no_argument(command: str, word: str, options: Iterable[str], names: Iterable
     if word.startswith("-"):
         stem = word.lstrip("-")
         similar = near(stem, [each.lstrip("-") for each in options if each.startswith("--")])
+        if _OPTIONS.get(word) == _ASKING:
+            return f"{said}: {_ASKING}"
         if word in _OPTIONS:
             return f"{said}; it is {_OPTIONS[word]} here"
         return (
@@ -134,7 +144,7 @@ def no_argument(command: str, word: str, options: Iterable[str], names: Iterable
             if similar
             else f"{said}; `kimbledb {command} -h` lists what it takes"
         )
-    if word.casefold() in _ALL:
+    if word.casefold() in _ALL and "--to" in options:
         return f"{said}: without --to it means all"
     meant = _command(word, list(names)) if command in _GROUPS else None
     if meant == command:
@@ -144,6 +154,13 @@ def no_argument(command: str, word: str, options: Iterable[str], names: Iterable
     if "--to" in options:
         return f"{said}; a migration is named by --to"
     return f"{said}; `kimbledb {command} -h` lists what it takes"
+
+
+def _how_far(words: Sequence[str]) -> str | None:
+    """Return how `kimbledb rollback` is told what Alembic, goose and Django name by a word: `-2`, `base`, `zero`."""
+    if any(word.casefold() in _NONE for word in words):
+        return "--to 0"
+    return next((word for word in words if word[:1] == "-" and word[1:].isdecimal()), None)
 
 
 def _command(word: str, names: list[str]) -> str | None:

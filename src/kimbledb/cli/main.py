@@ -2,7 +2,7 @@
 
 Exit codes: 0 it is done, or there was nothing to do; 1 the database, a
 migration or a verification said no (`plan --check`: a run would be refused); 2 the call itself is wrong (no DSN, an
-unknown name); 3 `plan --check` found something to apply; 130 interrupted.
+unknown name); 3 `plan --check` found something to apply; 130 interrupted (SIGINT), 143 terminated (SIGTERM).
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import os
 import pkgutil
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from importlib import import_module
 from types import ModuleType
 
 from kimbledb import operations
-from kimbledb.cli import completion, habits
+from kimbledb.cli import completion, habits, signals, wording
 from kimbledb.cli.arguments import groups
 from kimbledb.cli.call import Call
 from kimbledb.errors import CatalogError, ConfigurationError, KimbleDBError, UnknownMigrationError
@@ -39,26 +39,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(completion.script(every[1], options), end="")
         return ExitCode.DONE
     if every and not every[0].startswith("-") and every[0] not in names():
-        parser.error(habits.no_command(every, names()))
+        # Without the usage, which would push the answer away.
+        parser.exit(ExitCode.MISUSED, f"kimbledb: {habits.no_command(every, names())}\n")
     given, rest = parser.parse_known_args(every)
     if rest:
         # Not by argparse, which would print an option with its value, such as a password.
-        given.parser.error(habits.no_argument(every[0], rest[0], _options_of(given.parser), names()))
+        answer = habits.no_argument(every[0], rest[0], _options_of(given.parser), names())
+        parser.exit(ExitCode.MISUSED, f"kimbledb: {answer}\n")
     call = Call(given)
     try:
-        code: int = asyncio.run(call.given.command(call))
+        code: int = asyncio.run(signals.until_terminated(_command_of(call)))
     except (ConfigurationError, CatalogError, UnknownMigrationError) as error:
         return _explain(call, error, ExitCode.MISUSED)
     except KimbleDBError as error:
         return _explain(call, error, ExitCode.REFUSED)
     except KeyboardInterrupt:
-        print("interrupted; each migration is either whole and recorded, or absent", file=sys.stderr)
-        return ExitCode.INTERRUPTED
+        return _stopped("interrupted", ExitCode.INTERRUPTED)
+    except signals.TerminatedError:
+        return _stopped("terminated", ExitCode.TERMINATED)
     except BrokenPipeError:
         # The reader is gone, as with `| head`. What is still to be flushed goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.REFUSED
     return code
+
+
+def _command_of(call: Call) -> Awaitable[int]:
+    if len(getattr(call.given, "schema", None) or ()) > 1:
+        from kimbledb.cli import several  # the calls for many
+
+        return several.command(call)
+    command: Awaitable[int] = call.given.command(call)
+    return command
 
 
 def _has_stray_dsn(arguments: Sequence[str]) -> bool:
@@ -72,8 +84,17 @@ def _has_stray_dsn(arguments: Sequence[str]) -> bool:
 
 
 def _explain(call: Call, error: KimbleDBError, code: ExitCode) -> int:
+    error.hint = wording.in_the_shell(error.hint)
+    if isinstance(error, CatalogError):
+        # The cures of faults stand in the message.
+        error.message = wording.in_the_shell(error.message) or ""
     call.error(error)
     print(f"kimbledb: {error}", file=sys.stderr)
+    return code
+
+
+def _stopped(how: str, code: ExitCode) -> int:
+    print(f"{how}; each migration is either whole and recorded, or absent", file=sys.stderr)
     return code
 
 
@@ -88,7 +109,8 @@ def _parser(arguments: Iterable[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kimbledb",
         description="Bring a PostgreSQL database to the KimbleAI v4 schema, or to your own folder of migrations.",
-        epilog="Exit codes: 0 done, 1 refused or failed, 2 wrong call, 3 `plan --check` found something to apply.",
+        epilog="Exit codes: 0 done, 1 refused or failed, 2 wrong call, 3 `plan --check` found something to apply, 130 and 143 "
+        "stopped by SIGINT or SIGTERM.",
     )
     parser.add_argument("--version", action="version", version=f"kimbledb {__version__}")
     parser.add_argument(
@@ -103,7 +125,12 @@ def _parser(arguments: Iterable[str]) -> argparse.ArgumentParser:
             commands.add_parser(name)
             continue
         module = import_module(f"{operations.__name__}.{name}")
-        own = commands.add_parser(name, parents=[shared[group] for group in module.GROUPS], help=_help_of(module))
+        own = commands.add_parser(
+            name,
+            parents=[shared[group] for group in module.GROUPS],
+            help=_help_of(module),
+            description=inspect.getdoc(module.command),
+        )
         module.add_arguments(own)
         own.set_defaults(command=module.command, parser=own)
     parser.set_defaults(parsers=commands.choices)

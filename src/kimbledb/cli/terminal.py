@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from typing import TYPE_CHECKING, TextIO
@@ -11,7 +12,6 @@ from kimbledb.cli.progress_text import doing, obstacle
 from kimbledb.events import Event
 from kimbledb.model.layout import laid_out
 from kimbledb.model.outputs import text as text_output
-from kimbledb.model.plan import Plan
 from kimbledb.model.presentation import Report
 from kimbledb.model.tables import Table, in_order
 from kimbledb.model.text import one_line, printable
@@ -40,7 +40,9 @@ class Display:
         self._is_verbose = verbose
         #: Whether the line of the migration that is under way waits for its end.
         self._is_open = False
-        #: What the last plan that was shown ended with.
+        #: What the call waits for, or None where it is at work.
+        self._awaited: tuple[str, ...] | None = None
+        #: That of the report that was shown last.
         self._summary: str | None = None
 
     @property
@@ -61,8 +63,7 @@ class Display:
 
     def show(self, report: Report, *, detail: bool = False) -> None:
         """Show a report, with what ``Table.detail`` marks where ``detail`` is true."""
-        if isinstance(report, Plan):
-            self._summary = report.summary
+        self._summary = report.summary
         if self._console is None:
             self.line(text_output.write(report.as_tables(), detail=detail, width=self._width))
             return
@@ -78,6 +79,8 @@ class Display:
                 self._live = LiveProgress(self._console)
             self._live.show(event)
             return
+        if self._repeats(event):
+            return
         text = _line_for(event)
         if text is None and self._is_verbose:
             text = f"        {event}"
@@ -92,8 +95,14 @@ class Display:
             self.close()
             self._is_open = True
             print(text, end="", file=self.stream, flush=True)
-        elif text != self._summary:  # it stands under the plan that was shown before
+        elif text != self._summary:  # it stands at the head of the plan that was shown before
             self.line(text)
+
+    def _repeats(self, event: Event) -> bool:
+        """Return whether a call waits for what it has been waiting for: a line for each look would fill the log."""
+        before = self._awaited
+        self._awaited = event.blockers if isinstance(event, events.Waiting) else None
+        return before is not None and before == self._awaited and not self._is_verbose
 
 
 def _print_table(console: Console, table: Table) -> None:
@@ -105,7 +114,7 @@ def _print_table(console: Console, table: Table) -> None:
 
 def _width(stream: TextIO) -> int | None:
     """Return the width of a terminal. A file has none: there a row is one line, for grep and for the log of a CI."""
-    return shutil.get_terminal_size().columns if stream.isatty() else None
+    return shutil.get_terminal_size().columns if stream.isatty() and not is_ci() else None
 
 
 def _line_for(event: Event) -> str | None:
@@ -132,8 +141,13 @@ def _line_for(event: Event) -> str | None:
             return None
 
 
+def is_ci() -> bool:
+    """Return whether a CI runs the command, which may give it a terminal that nobody sees: most set ``CI``."""
+    return os.environ.get("CI", "").casefold() not in ("", "0", "false")
+
+
 def _console(stream: TextIO) -> Console | None:
-    if not stream.isatty():
+    if not stream.isatty() or is_ci():
         return None
     try:
         from rich.console import Console

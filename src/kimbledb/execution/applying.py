@@ -9,6 +9,7 @@ connection was lost) the history rows decide.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from attrs import evolve
 
@@ -26,7 +27,7 @@ from kimbledb.execution.load_plan import LoadedPlan
 from kimbledb.execution.messages import Messages
 from kimbledb.execution.run import Run, Sent
 from kimbledb.execution.transaction import Transactions
-from kimbledb.execution.work import ChecksFailed, Outcome, ScriptError, Work
+from kimbledb.execution.work import ChecksFailed, Outcome, PlanMoved, ScriptError, Work
 from kimbledb.inspection import foreign_histories, forms, history, preflight
 from kimbledb.inspection.data_loss import Guard, Lost, Measured, Suspect, Suspected, may_set_sequences, may_undo_parts
 from kimbledb.inspection.proof import Site
@@ -36,10 +37,11 @@ from kimbledb.model.evidence import Evidence
 from kimbledb.model.hazard import Hazard
 from kimbledb.model.loss import Loss
 from kimbledb.model.migration import AppliedStep, Migration, schemas_reached
-from kimbledb.model.plan import Plan, Step
+from kimbledb.model.plan import Plan
 from kimbledb.model.reports import MigrationReport, VerificationReport
 from kimbledb.model.set_aside import SetAside
 from kimbledb.model.state import DatabaseState
+from kimbledb.model.step import Step
 from kimbledb.model.text import counted
 from kimbledb.planning import refused_plans
 from kimbledb.planning.planner import Goal
@@ -48,6 +50,9 @@ from kimbledb.server.notifications import notify
 from kimbledb.server.observer import observed
 from kimbledb.server.retry import Retry
 from kimbledb.server.session import Session
+
+if TYPE_CHECKING:  # few runs are given a plan
+    from kimbledb.execution.signature import Signature
 
 #: The hazard that is refused by measured losses, too.
 _ROWS_DELETED = "rows_deleted"
@@ -89,12 +94,15 @@ class UnderWay:
 class ApplyRun:
     """One call of apply(), across all its connections: what it wants, and what it has achieved so far."""
 
-    def __init__(self, goal: Goal, run: Run, *, verify: bool, allow_data_loss: bool) -> None:
+    def __init__(
+        self, goal: Goal, run: Run, *, verify: bool, allow_data_loss: bool, signature: Signature | None = None
+    ) -> None:
         """Begin with nothing achieved.
 
         Args:
             goal: What the call wants to be applied.
             run: The run that carries it.
+            signature: The plan that must be what is carried out; None where the call was given none.
             verify: Whether each migration's checks run in its transaction and must pass.
             allow_data_loss: Whether rows and values may be lost, also where a migration does not declare it.
         """
@@ -104,6 +112,7 @@ class ApplyRun:
         self.progress = run.request.progress
         self.verify = verify
         self.allow_data_loss = allow_data_loss
+        self.signature = signature
         self.first_plan: Plan | None = None
         self.checks: list[Check] = []
         #: By the migration's name: the data that its script took away.
@@ -190,8 +199,10 @@ class ApplyRun:
 
     async def _load(self, session: Session) -> LoadedPlan:
         """Load the plan, settle what was in flight, and refuse a plan that must not be carried out."""
-        goal = self.goal
-        loaded = await load_plan.from_history(self.runner, session, goal, self.evidence)
+        goal, signature = self.goal, self.signature
+        # A signed plan is compared with what is there now, until the run itself has begun.
+        known = self.evidence if signature is None or self.applied else None
+        loaded = await load_plan.from_history(self.runner, session, goal, known)
         state, plan = loaded.state, loaded.plan
         self.hosted = state.hosted
         self.history_owner = state.history_owner
@@ -201,16 +212,22 @@ class ApplyRun:
         if state.busy and (plan.pending or not loaded.is_final):
             # Evidence takes long to gather, and in vain while another run changes the schema.
             await self._give_way(session)
+        if signature is not None and loaded.is_final:
+            await signature.check(session, state, plan, applied=self.applied, looked=False)
         if loaded.is_final:
             # An earlier session of this call has looked at the schema.
             steps = (evolve(step, completion=self.completions.get(step.name)) for step in plan.steps)
             return evolve(loaded, plan=evolve(plan, steps=tuple(steps)))
+        if signature is not None:
+            await signature.look(session, state)
         loaded = await load_plan.with_evidence(self.runner, session, goal, loaded)
+        loaded = await load_plan.with_hazards(self.runner, session, goal, loaded)
+        if signature is not None:
+            await signature.check(session, state, loaded.plan, looked=True)
         self.evidence = loaded.evidence
         refused_plans.refuse_unrecorded(goal.schema, loaded.plan, loaded.evidence, adopt_has_looked=state.looked)
         foreign_histories.refuse(loaded.plan, loaded.evidence, loaded.foreign)
         refused_plans.refuse_conflicts(loaded.plan)
-        loaded = await load_plan.with_hazards(self.runner, session, goal, loaded)
         refused_plans.refuse_hazards(loaded.plan, self.runner.options.refuse_hazards)
         self.online = frozenset(step.name for step in loaded.plan.pending if step.online)
         self.completions = {step.name: step.completion for step in loaded.plan.pending if step.completion is not None}
@@ -312,16 +329,24 @@ class ApplyRun:
             ):
                 await self._carry_out(transactions, under_way, last)
         except ScriptError as failure:
-            await self._record_failure(transactions, under_way.migration, failure.located.for_history)
-            raise self._script_error(under_way.migration, failure) from failure.__cause__
+            stopped = self._script_error(under_way.migration, failure)
+            await self._record_failure(transactions, stopped, failure.located.for_history)
+            raise stopped from failure.__cause__
         except ChecksFailed as failure:
             names = ", ".join(check.name for check in failure.failing)
-            await self._record_failure(transactions, under_way.migration, f"the verification failed: {names}")
-            raise self._verification_error(under_way.migration, failure) from failure.__cause__
+            stopped = self._verification_error(under_way.migration, failure)
+            await self._record_failure(transactions, stopped, f"the verification failed: {names}")
+            raise stopped from failure.__cause__
         except Lost as refused:
-            error = self._loss_error(under_way.migration, refused)
-            notify(self.progress, Failed(under_way.migration, error.message))
-            raise error from refused.__cause__
+            loss = self._loss_error(under_way.migration, refused)
+            notify(self.progress, Failed(under_way.migration, loss.message, type(loss).__name__))
+            raise loss from refused.__cause__
+        except PlanMoved as moved:
+            if not self.applied:
+                raise Retry from moved  # the next look tells what it is
+            assert self.signature is not None
+            assert self._plan is not None
+            raise self.signature.changed(moved.what, self._plan, self.applied) from moved
         except ConflictingObjectsError as error:
             raise ConflictingObjectsError(
                 error.conflicts, applied=self.applied, standing=self._standing(None)
@@ -371,7 +396,8 @@ class ApplyRun:
             ),
             last=last,
             run=self.runner.run_id,
-            detail=self._detail(migration),
+            condition=self.signature.guard if self.signature is not None and self._is_first(migration) else "",
+            detail=self._detail(migration) | self._signed(migration),
             guard=Guard(
                 schema=self.goal.schema,
                 reaches=migration.reaches,
@@ -384,6 +410,15 @@ class ApplyRun:
         )
         # Where all is there nothing is written, and the proof tells whether that is still so.
         return completing.written(work, completion) if completion is not None and completion.is_empty else work
+
+    def _is_first(self, migration: Migration) -> bool:
+        """Whether a migration is the first one that this run applies."""
+        assert self._plan is not None
+        return not self.applied and migration is self._plan.pending[0].migration
+
+    def _signed(self, migration: Migration) -> dict[str, object]:
+        """Return what the log keeps of a signed plan, and what was foreseen of the migration."""
+        return {} if self.signature is None else self.signature.noted(migration.name, first=self._is_first(migration))
 
     async def _background(self, transactions: Transactions, migration: Migration) -> completing.Background:
         """Return what the completion of a migration is measured against now."""
@@ -401,7 +436,19 @@ class ApplyRun:
             begun=self._is_begun(migration) or self._is_in_place_of_script(migration),
             catalog=self._plan.migrations,
             aside=self.goal.set_aside,
+            signed=self._signed_statements(migration),
+            signed_whole=self._is_first(migration),
         )
+
+    def _signed_statements(self, migration: Migration) -> list[str] | None:
+        """Return what a completion must send to be that of a signed plan; None where nothing is signed.
+
+        What runs outside of a transaction has changed the schema before the rest is written anew.
+        """
+        completion = self.completions.get(migration.name)
+        if self.signature is None or completion is None or completion.online:
+            return None
+        return list(completion.sql_lines)
 
     def _is_begun(self, migration: Migration) -> bool:
         finding = self.evidence.findings.get(migration.name) if self.evidence is not None else None
@@ -524,11 +571,13 @@ class ApplyRun:
             applied=self.applied,
             failed=migration,
             standing=standing,
-            hint=f"if the loss is intended, write {where}, or pass allow_data_loss=True (--allow-data-loss); make a backup first",
+            hint=f"if the loss is intended, write {where}, or pass allow_data_loss=True; make a backup first",
         )
 
-    async def _record_failure(self, transactions: Transactions, migration: Migration, message: str) -> None:
-        notify(self.progress, Failed(migration, message))
+    async def _record_failure(self, transactions: Transactions, error: MigrationError, message: str) -> None:
+        migration = error.failed
+        assert migration is not None  # the error is about one
+        notify(self.progress, Failed(migration, message, type(error).__name__, error.sqlstate))
         await transactions.record_failure(self._work_of(migration), message, self.run.step_clock())
 
     def _standing(self, outside: str | None) -> str:
@@ -547,5 +596,5 @@ def _hazard(loss: Loss) -> Hazard:
         loss.count,
         0,
         f"measured while the script ran: {loss}",
-        "make a backup first: `backup=`",
+        "make a backup first (backup=...)",
     )

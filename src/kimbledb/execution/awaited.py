@@ -6,7 +6,8 @@ from kimbledb.errors import MigrationError
 from kimbledb.execution import load_plan
 from kimbledb.execution.load_plan import LoadedPlan
 from kimbledb.inspection import preflight
-from kimbledb.model.plan import Plan, Step, StepState
+from kimbledb.model.plan import Plan
+from kimbledb.model.step import Step, StepState
 from kimbledb.model.text import counted, few
 from kimbledb.planning import refused_plans
 from kimbledb.planning.planner import Goal

@@ -33,7 +33,10 @@ class ExitCode(enum.IntEnum):
     MISUSED = 2
     #: ``plan --check`` found something to apply.
     PENDING = 3
+    #: SIGINT, as Ctrl-C sends it.
     INTERRUPTED = 130
+    #: SIGTERM, as what runs containers and units sends it.
+    TERMINATED = 143
 
 
 class Invocation(Protocol):
@@ -62,6 +65,13 @@ class Invocation(Protocol):
     @property
     def watcher(self) -> Watcher | None:
         """Shows the progress; None where JSON is printed."""
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether somebody at a terminal can be asked, and has not answered before by ``--yes``."""
+
+    def ask(self, question: str) -> str:
+        """Ask at the terminal, and return the answer; an empty one where the input ends."""
 
     def target(self) -> AbstractAsyncContextManager[str | None]:
         """Return the DSN of the call, of an embedded server with ``--embedded``.

@@ -14,13 +14,13 @@ from attrs import evolve, frozen
 from kimbledb.errors import ConflictingObjectsError
 from kimbledb.execution.located_error import LocatedError
 from kimbledb.execution.transaction import Transactions
-from kimbledb.execution.work import Outcome, ScriptError, Work
+from kimbledb.execution.work import Outcome, PlanMoved, ScriptError, Work
 from kimbledb.inspection import rows, snapshot
 from kimbledb.inspection.proof import Site
 from kimbledb.model.completion import Completion, Copy
 from kimbledb.model.forms import Forms
 from kimbledb.model.migration import Migration
-from kimbledb.model.names import quote_literal
+from kimbledb.model.names import quote_literal, words_in
 from kimbledb.model.objects import parts_of, quoted
 from kimbledb.model.script import Script
 from kimbledb.model.snapshot import Snapshot
@@ -28,7 +28,6 @@ from kimbledb.model.text import few
 from kimbledb.planning import locks_ahead, online
 from kimbledb.planning.completion import Rows, Scope, Unfinished
 from kimbledb.planning.fold import relation_of
-from kimbledb.planning.mentions import words_in
 from kimbledb.planning.writer.names import written as sql_name
 from kimbledb.server import queries
 from kimbledb.server.session import Session
@@ -57,6 +56,22 @@ class Background:
     catalog: Sequence[Migration] | None = None
     #: The tables that are set aside.
     aside: Collection[str] = ()
+    #: The statements that were signed, as ``Completion.sql_lines``; None where none were.
+    signed: Sequence[str] | None = None
+    #: Whether all of them must be sent. After migrations before it some may be done already: the plan foresees a policy to
+    #: be made anew, which then need not be.
+    signed_whole: bool = True
+
+    def is_signed(self, completion: Completion) -> bool:
+        """Whether a completion sends what was signed, if anything was.
+
+        Args:
+            completion: The completion.
+        """
+        if self.signed is None:
+            return True
+        statements = [*completion.sql_lines]
+        return statements == self.signed if self.signed_whole else set(statements) <= {*self.signed}
 
     def unfinished(self, migration: Migration, found: Snapshot) -> Unfinished:
         """Return a migration beside the schema.
@@ -238,6 +253,9 @@ async def complete(transactions: Transactions, work: Work, background: Backgroun
     if completion.conflicts:
         await transactions.session.roll_back()
         raise ConflictingObjectsError([(work.migration.name, few(completion.conflicts, between="; "))])
+    if not background.is_signed(completion):
+        await transactions.session.roll_back()
+        raise PlanMoved([f"{work.migration.name}: other statements would be sent than those that were signed"])
     # What an interrupted run left beside large tables is not needed any more.
     ahead = (*locks_ahead.statements(completion, found.objects), *online.left_over(found, completion))
     completion = evolve(completion, statements=(*ahead, *completion.statements))

@@ -13,8 +13,10 @@ from attrs import evolve, frozen
 from kimbledb.errors import AlternativesError
 from kimbledb.inspection import completions, foreign_histories, gathering, history
 from kimbledb.model.evidence import Evidence
-from kimbledb.model.plan import Plan, StepState
+from kimbledb.model.origin import Place
+from kimbledb.model.plan import Plan
 from kimbledb.model.state import DatabaseState
+from kimbledb.model.step import StepState
 from kimbledb.planning.planner import Goal
 from kimbledb.server.runner import Runner
 from kimbledb.server.session import Session
@@ -79,15 +81,20 @@ async def from_history(runner: Runner, session: Session, goal: Goal, known: Evid
     runner.doing = "reading the history"
     state = await history.look(session, goal.schema)
     shown = known or Evidence(hosted=state.hosted)
+    place = _place_of(runner, state)
     try:
-        plan = goal.plan(state.history, shown)
+        plan = evolve(goal.plan(state.history, shown), place=place)
     except AlternativesError:
         if shown.gathered:
             raise
-        plan = evolve(goal, deciding=False).plan(state.history, shown)
+        plan = evolve(evolve(goal, deciding=False).plan(state.history, shown), place=place)
         return LoadedPlan(state=state, evidence=shown, plan=plan, is_final=False)
     undecided = plan.pending or plan.count(StepState.UNDECIDED)
     return LoadedPlan(state=state, evidence=shown, plan=plan, is_final=shown.gathered or not undecided)
+
+
+def _place_of(runner: Runner, state: DatabaseState) -> Place:
+    return Place(state.system, state.database, state.database_oid, state.occupied, runner.target.label)
 
 
 async def with_evidence(
@@ -119,7 +126,7 @@ async def with_evidence(
 
         tables = await sizes.ask(session, goal.schema)
         loaded = evolve(loaded, tables=tables)
-        large = sizes.large(tables) if online else large
+        large = sizes.large(tables, session.options.large_table) if online else large
     plan = await completions.foresee(
         session,
         goal.planner,
@@ -149,7 +156,7 @@ async def by_evidence(session: Session, goal: Goal, loaded: LoadedPlan, shown: E
     """
     state = loaded.state
     plan, foreign = await foreign_histories.with_histories(
-        session, goal.plan(state.history, shown), state, goal.schema, goal.catalog
+        session, evolve(goal.plan(state.history, shown), place=loaded.plan.place), state, goal.schema, goal.catalog
     )
     return LoadedPlan(state=state, evidence=shown, plan=plan, is_final=True, foreign=foreign)
 

@@ -187,7 +187,7 @@ class Messages:
                 transaction that idles while another session works, a REINDEX or VACUUM FULL of that
                 session would wait for them.
         """
-        begin = begin_step(self.schema, log_position, self.path, self.reached)
+        begin = begin_step(self.schema, log_position, self.path, self.reached) + work.condition
         if not holds_tables:
             begin = take_lock(lock_key(self.schema)) + _without_locks(begin)
         return (

@@ -64,7 +64,7 @@ async def carry_out(runner: Runner, holder: Transactions, work: Work, log_positi
     if runner.direct is None:
         raise ConfigurationError(
             f"{work.migration.name} cannot run in a transaction and needs a session of its own",
-            hint="pass a DSN as target, or Options(direct_dsn=...) (--direct-dsn)",
+            hint="pass a DSN as target, or Options(direct_dsn=...)",
         )
     async with second_session(runner, holder, work, log_position) as statements:
         await statements.run()
@@ -165,7 +165,7 @@ async def _refuse_elsewhere(holder: Transactions, worker: Session, migration: Mi
 def _no_room(migration: Migration) -> ConfigurationError:
     return ConfigurationError(
         f"{migration.name} cannot run in a transaction and needs a session of its own, and a pooler is between",
-        hint="name the server itself: Options(direct_dsn=...) (--direct-dsn)",
+        hint="name the server itself: Options(direct_dsn=...)",
     )
 
 

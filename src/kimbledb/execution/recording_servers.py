@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from attrs import evolve, frozen
 
-from kimbledb._embedded import embedded
 from kimbledb.catalog import declared
 from kimbledb.catalog.catalog import Catalog
-from kimbledb.errors import CatalogError, ConfigurationError, MigrationError, PreflightError
+from kimbledb.errors import CatalogError, MigrationError, PreflightError
 from kimbledb.execution.recording import Known, Recorded, Recorder
 from kimbledb.execution.recording_database import RecordingDatabase
+from kimbledb.execution.throwaway import Throwaway, prepared_for, throwaway
 from kimbledb.model.evidence import Evidence
 from kimbledb.model.migration import Migration
-from kimbledb.model.names import quote_identifier
 from kimbledb.model.objects import Key
 from kimbledb.planning.effects import Effect, of_platform
 from kimbledb.planning.planner import Planner
-from kimbledb.server import queries
-from kimbledb.server.driver import ServerError, driver_errors, first_line
+from kimbledb.server.driver import ServerError, driver_errors
 from kimbledb.server.options import Options
 from kimbledb.server.retry import failure
 from kimbledb.server.session import Session
-from kimbledb.server.sources import OwnConnections
-from kimbledb.server.targets import Target, target_of
 
 #: A recording takes as long as it takes: its statements have their own limits.
 _OPTIONS = Options(deadline=86_400.0, application_name="kimbledb declare")
-_INSUFFICIENT_PRIVILEGE = "42501"
 _NO_SUCH_SCHEMA = "3F000"
 _NO_SCHEMAS = (
     "new databases of this server are copies of its template1: make the schema there, or leave out --server, since the "
@@ -56,7 +50,12 @@ class Learned:
 
 
 async def learn(
-    catalog: Catalog, recorded: Sequence[Migration], server: str | None, *, attribute: bool
+    catalog: Catalog,
+    recorded: Sequence[Migration],
+    server: str | None,
+    *,
+    attribute: bool,
+    hosted: bool | None = None,
 ) -> list[Learned]:
     """Record migrations of a catalog on one platform or both.
 
@@ -68,6 +67,7 @@ async def learn(
         server: The DSN of a server, on which databases are made and dropped again: the platform is that of the server.
             None for embedded servers of both platforms.
         attribute: Whether to find the statement of each part of an effect that is not as declared.
+        hosted: The platform of an embedded server, where one is enough; None for both.
 
     Raises:
         ConfigurationError: The server cannot be used.
@@ -79,12 +79,10 @@ async def learn(
     """
     try:
         with driver_errors():
-            if server is not None:
-                target = target_of(server, "the server's DSN")
-                return [await _on_given_server(catalog, recorded, target, attribute=attribute)]
+            if server is not None or hosted is not None:
+                return [await _on_server(catalog, recorded, server, hosted=bool(hosted), attribute=attribute)]
             return await _together(
-                _on_embedded_server(catalog, recorded, hosted=False, attribute=attribute),
-                _on_embedded_server(catalog, recorded, hosted=True, attribute=attribute),
+                *(_on_server(catalog, recorded, None, hosted=hosted, attribute=attribute) for hosted in (False, True))
             )
     except ServerError as error:
         raise failure(error, "recording") from error
@@ -124,31 +122,15 @@ def _of_one_platform(error: BaseException, *, hosted: bool) -> str:
     return f"not recorded on a {'hosted' if hosted else 'bare'} server: {lines}"
 
 
-async def _on_embedded_server(
-    catalog: Catalog, recorded: Sequence[Migration], *, hosted: bool, attribute: bool
+async def _on_server(
+    catalog: Catalog, recorded: Sequence[Migration], server: str | None, *, hosted: bool, attribute: bool
 ) -> Learned:
-    async with embedded() as dsn:
-        target = target_of(dsn)
-        async with target.session(_OPTIONS) as session:
-            if hosted:
-                await session.send(queries.text_of("hosted_roles"))
-            recording = _Recording(catalog, recorded, target, session, makes_hosted=hosted, attribute=attribute)
-            return await recording.learned()
-
-
-async def _on_given_server(
-    catalog: Catalog, recorded: Sequence[Migration], target: Target, *, attribute: bool
-) -> Learned:
-    if target.address is None:
-        raise ConfigurationError(
-            "the server is not named by a DSN", hint="pass --server postgresql://user@host/database"
-        )
-    async with target.session(_OPTIONS) as session:
-        recording = _Recording(catalog, recorded, target, session, makes_hosted=False, attribute=attribute)
+    async with throwaway(server, "declare", _OPTIONS, hosted=hosted) as databases:
+        recording = _Recording(catalog, recorded, databases, makes_hosted=hosted, attribute=attribute)
         try:
             return await recording.learned()
         except MigrationError as error:
-            if error.sqlstate == _NO_SUCH_SCHEMA:
+            if server is not None and error.sqlstate == _NO_SUCH_SCHEMA:
                 error.hint = _NO_SCHEMAS
             raise
 
@@ -160,8 +142,7 @@ class _Recording:
         self,
         catalog: Catalog,
         recorded: Sequence[Migration],
-        target: Target,
-        session: Session,
+        databases: Throwaway,
         *,
         makes_hosted: bool,
         attribute: bool,
@@ -171,15 +152,13 @@ class _Recording:
         Args:
             catalog: The migrations.
             recorded: As for ``learn()``.
-            target: A database of the server, which is not touched.
-            session: A session of it.
+            databases: Makes databases on the server.
             makes_hosted: Whether new databases become those of a hosted platform.
             attribute: As for ``learn()``.
         """
         self._catalog = catalog
         self._wanted = recorded
-        self._target = target
-        self._session = session
+        self._databases = databases
         self._makes_hosted = makes_hosted
         self._attribute = attribute
         self._recorded: dict[str, Recorded] = {}
@@ -189,16 +168,10 @@ class _Recording:
 
     async def learned(self) -> Learned:
         for prefer, only in branches(self._catalog, self._wanted):
-            if self._makes_hosted:
-                schemas = queries.text_of("hosted_database")
-                async with (
-                    self._database(schemas) as plain,
-                    self._database(schemas + queries.text_of("hosted_defaults")) as session,
-                ):
-                    await self._record(session, plain, prefer, only)
-            else:
-                async with self._database("") as session:
-                    await self._record(session, None, prefer, only)
+            async with AsyncExitStack() as stack:
+                plain = await stack.enter_async_context(self._session(grants=False)) if self._makes_hosted else None
+                session = await stack.enter_async_context(self._session())
+                await self._record(session, plain, prefer, only)
         return Learned(self._hosted, self._server, self._recorded, tuple(self._notes))
 
     async def _record(
@@ -241,35 +214,15 @@ class _Recording:
             self._recorded[migration.name] = found
 
     @asynccontextmanager
-    async def _database(self, prepare: str) -> AsyncIterator[Session]:
-        """Make a database, and drop it at the end.
+    async def _session(self, *, grants: bool = True) -> AsyncIterator[Session]:
+        """Make a database, and open a session of it.
 
         Args:
-            prepare: The statements that it gets first.
-
-        Raises:
-            ConfigurationError: The role may not make a database.
+            grants: Whether a hosted platform grants privileges by default.
         """
-        name = f"kimbledb_declare_{secrets.token_hex(8)}"
-        try:
-            await self._session.send(f"CREATE DATABASE {quote_identifier(name)}")
-        except ServerError as error:
-            if error.sqlstate != _INSUFFICIENT_PRIVILEGE:
-                raise
-            raise ConfigurationError(
-                f"no database can be made on {self._target.label}: {first_line(error)}",
-                hint="name a role that may: ALTER ROLE ... CREATEDB",
-            ) from error
-        address = self._target.address
-        assert address is not None
-        target = Target(name, OwnConnections(address._replace(database=name)))
-        try:
-            async with target.session(_OPTIONS) as session:
-                if prepare:
-                    await session.send(prepare)
-                yield session
-        finally:
-            await self._session.send(f"DROP DATABASE IF EXISTS {quote_identifier(name)} WITH (FORCE)")
+        prepare = prepared_for(hosted=self._makes_hosted, grants=grants)
+        async with self._databases.database(prepare=prepare) as target, target.session(_OPTIONS) as session:
+            yield session
 
 
 def _is_of_the_other_platform(migration: Migration, *, hosted: bool) -> bool:

@@ -83,7 +83,13 @@ async def renew(
                 left_out = tuple(scratch.left_out)
         except NoScratch as reason:
             made, refused = None, str(reason)
-            log(logging.WARNING, "the forms of %s cannot be renewed: %s", counted(records.undecided, "object"), reason)
+            log(
+                logging.WARNING,
+                "forms_not_renewed",
+                "the forms of %s cannot be renewed: %s",
+                counted(records.undecided, "object"),
+                reason,
+            )
     renewed = records.made(made)
     known = evolve(looked.recorded, recorded={**looked.recorded.recorded, **renewed})
     return Renewal(known, renewed, made, left_out, refused)

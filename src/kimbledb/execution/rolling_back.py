@@ -25,8 +25,9 @@ from kimbledb.model.loss import Loss
 from kimbledb.model.migration import AppliedStep, Migration
 from kimbledb.model.objects import DatabaseObject, Key, has_expressions, parts_of
 from kimbledb.model.operator_reports import RollbackReport
-from kimbledb.model.plan import Plan, Step
+from kimbledb.model.plan import Plan
 from kimbledb.model.state import DatabaseState
+from kimbledb.model.step import Step
 from kimbledb.model.text import counted
 from kimbledb.planning.fold import FoldedObject, fold
 from kimbledb.planning.planner import Goal, Planner
@@ -243,12 +244,12 @@ class RollbackRun:
                     outcome = await self._carry_out(transactions, migration, log_position)
             except ScriptError as failure:
                 message = failure.located.for_history
-                notify(self.progress, Failed(migration, message))
+                notify(self.progress, Failed(migration, message, RollbackError.__name__, failure.located.sqlstate))
                 await transactions.record_failure(self._work_of(migration, None), message, self.run.step_clock())
                 raise self._rollback_error(failure) from failure.__cause__
             except Lost as refused:
                 error = self._loss_error(migration, refused)
-                notify(self.progress, Failed(migration, error.message))
+                notify(self.progress, Failed(migration, error.message, type(error).__name__))
                 raise error from refused.__cause__
             log_position = outcome.log_position
             seconds = self.run.step_clock()

@@ -231,11 +231,19 @@ class Run:
                 settled.append(sent)
                 if sent.migration is not None:
                     self.achieved.append(AppliedStep(sent.migration, seconds))
+                    self._notify_of(sent, sent.migration, seconds)
             elif shown(sent):
                 del self.in_flight[0]
             else:
                 break
         return settled
+
+    def _notify_of(self, sent: Sent, migration: Migration, seconds: float) -> None:
+        """Notify of a commit whose reply was lost; how many checks passed is not known any more."""
+        from kimbledb.events import Applied, RolledBack  # only where a connection was lost
+
+        event = RolledBack(migration, seconds) if sent.event == "rollback" else Applied(migration, seconds, 0)
+        notify(self.request.progress, event)
 
     async def did(self, session: Session, state: DatabaseState, sent: Sent) -> bool:
         """Ask the log whether this run committed a transaction, and not a rival that did the same.

@@ -69,7 +69,7 @@ async def _look(
     async def ask(question: str) -> Any:
         return await worker.ask(question)
 
-    large = sizes.large(await sizes.ask(worker, site.schema))
+    large = sizes.large(await sizes.ask(worker, site.schema), worker.options.large_table)
     looked = await completing.look(ask, site, work, background)
     # In a thread: a large schema would block the event loop.
     completion = await asyncio.to_thread(looked.unfinished.complete, looked.rows)

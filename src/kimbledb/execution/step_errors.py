@@ -10,11 +10,11 @@ from attrs import evolve, frozen
 from kimbledb.errors import ConnectionLostError
 from kimbledb.execution import error_location
 from kimbledb.execution.located_error import LocatedError
-from kimbledb.execution.work import ChecksFailed, ScriptError, Work
+from kimbledb.execution.work import ChecksFailed, PlanMoved, ScriptError, Work
 from kimbledb.inspection import data_loss, proof
 from kimbledb.inspection.checks import results_of
 from kimbledb.server import queries
-from kimbledb.server.codes import DATA_LOSS, NOT_PROVED, QUERY_CANCELLED, VERIFICATION_FAILED, own_code
+from kimbledb.server.codes import DATA_LOSS, NOT_PROVED, PLAN_MOVED, QUERY_CANCELLED, VERIFICATION_FAILED, own_code
 from kimbledb.server.driver import ServerError
 from kimbledb.server.retry import meaning
 from kimbledb.server.session import Session
@@ -61,6 +61,8 @@ async def step_error(
     if (meant := meaning(error)) is not None:
         return meant
     code = own_code(error)
+    if code == PLAN_MOVED:
+        return PlanMoved()
     if code == DATA_LOSS and work.guard is not None:
         return data_loss.refusal(error, work.guard)
     if code == NOT_PROVED:

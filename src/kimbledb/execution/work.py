@@ -48,6 +48,8 @@ class Work:
     known: tuple[str, ...] = ()
     #: The facts for the log, beside the run's id.
     detail: Mapping[str, Any] = field(factory=dict)
+    #: A block that runs right after the lock is taken, and stops the transaction where it finds what must not be.
+    condition: str = field(default="", repr=False)
     #: The statements that run after a rollback and grant what roles had before its migration.
     grants: tuple[str, ...] = ()
     #: A script that is derived and stands in no file, that of a rollback or a completion; else None.
@@ -134,6 +136,18 @@ class StepFailed(Exception):
     #: The step's changes outside of transactions, in words: which stay, and which were taken back.
     #: None where it made none.
     standing: str | None = None
+
+
+class PlanMoved(StepFailed):
+    """Under the lock the database is not as the signed plan says: nothing was run.
+
+    Attributes:
+        what: What is not so, a line each; none where the next look tells.
+    """
+
+    def __init__(self, what: Sequence[str] = ()) -> None:
+        super().__init__()
+        self.what = tuple(what)
 
 
 class ScriptError(StepFailed):

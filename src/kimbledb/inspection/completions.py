@@ -15,9 +15,10 @@ from kimbledb.model.completion import Completion, undecided
 from kimbledb.model.evidence import Evidence
 from kimbledb.model.migration import Migration, schemas_reached
 from kimbledb.model.names import quote_identifier, quote_literal
-from kimbledb.model.plan import Plan, Step, StepState
+from kimbledb.model.plan import Plan
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.state import DatabaseState
+from kimbledb.model.step import Step, StepState
 from kimbledb.model.text import few
 from kimbledb.planning.completion import Rows, Scope, Unfinished, is_begun
 from kimbledb.planning.later_rows import LaterRows

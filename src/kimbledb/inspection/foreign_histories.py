@@ -17,8 +17,9 @@ from kimbledb.catalog.other_tools import TOOLS
 from kimbledb.errors import ForeignHistoryError
 from kimbledb.model.evidence import Evidence
 from kimbledb.model.names import quote_literal
-from kimbledb.model.plan import Plan, StepState
+from kimbledb.model.plan import Plan
 from kimbledb.model.state import DatabaseState
+from kimbledb.model.step import StepState
 from kimbledb.model.text import counted, few
 from kimbledb.server import queries
 from kimbledb.server.search_path import trusted

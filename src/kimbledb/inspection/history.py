@@ -56,6 +56,7 @@ async def look(session: Session, schema: str) -> DatabaseState:
         standby=answer["standby"],
         read_only=answer["read_only"],
         database=answer["database"],
+        database_oid=answer["database_oid"],
         busy=answer["busy"],
         process_id=answer["process_id"],
         role=answer["role"],

@@ -174,6 +174,7 @@ def _server_gaps(state: DatabaseState) -> list[tuple[str, str]]:
     if state.version_number // 10000 > NEWEST_KNOWN:
         log(
             logging.WARNING,
+            "newer_server",
             "the server is PostgreSQL %s, and this kimbledb was tested on %s to %s",
             state.server_version,
             OLDEST_SERVER // 10000,

@@ -86,13 +86,18 @@ def rows_of(answer: list[list[Any]]) -> Rows:
         populated=frozenset(said.get("populated", ())),
         breaking={name: count for name, count in said.get("breaking", {}).items() if count},
         undecided={
-            **{f"NOT NULL of column {name}": _reason(state) for name, state in said.get("undecided null", {}).items()},
-            **{name: _reason(state) for name, state in said.get("undecided breaking", {}).items()},
+            **{f"NOT NULL of column {name}": reason(state) for name, state in said.get("undecided null", {}).items()},
+            **{name: reason(state) for name, state in said.get("undecided breaking", {}).items()},
         },
     )
 
 
-def _reason(sqlstate: str) -> str:
+def reason(sqlstate: str) -> str:
+    """Return why rows could not be looked at.
+
+    Args:
+        sqlstate: The SQLSTATE of the query.
+    """
     if sqlstate == INSUFFICIENT_PRIVILEGE:
         return "this role may not read the tables"
     if sqlstate == LIMIT_EXCEEDED:

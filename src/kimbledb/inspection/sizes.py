@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 from attrs import evolve
 
+from kimbledb.model.basis import digest
 from kimbledb.model.names import quote_literal
 from kimbledb.model.objects import quoted
+from kimbledb.model.origin import TableState
 from kimbledb.model.plan import Plan
 from kimbledb.planning import hazards
 from kimbledb.planning.hazards import Tables
-from kimbledb.planning.online import LARGE
 from kimbledb.server import queries
 from kimbledb.server.session import Session
 
@@ -27,13 +29,29 @@ async def ask(session: Session, schema: str) -> Tables:
     return Tables(schema, found["tables"], found["indexes"])
 
 
-def large(tables: Tables) -> frozenset[str]:
+def large(tables: Tables, least: int) -> frozenset[str]:
     """Return the names of the large tables, as snapshots have them.
 
     Args:
         tables: The tables with their sizes.
+        least: The bytes from which a table is large, as ``Options.large_table``.
     """
-    return frozenset(quoted(name) for name, facts in tables.tables.items() if facts["own_bytes"] >= LARGE)
+    return frozenset(quoted(name) for name, facts in tables.tables.items() if facts["own_bytes"] >= least)
+
+
+def states(tables: Tables) -> dict[str, TableState]:
+    """Return what a plan keeps of the tables, by their names.
+
+    Args:
+        tables: The tables with their sizes.
+    """
+    return {
+        name: TableState(
+            None if facts["busy"] else facts["filled"],
+            sys.intern(digest([facts["columns"], sorted(facts["constraints"])])),
+        )
+        for name, facts in tables.tables.items()
+    }
 
 
 async def with_hazards(plan: Plan, tables: Tables, *, online: bool, hosted: bool) -> Plan:
@@ -61,6 +79,7 @@ async def with_hazards(plan: Plan, tables: Tables, *, online: bool, hosted: bool
     )
     return evolve(
         plan,
+        tables=states(tables),
         steps=tuple(
             evolve(step, hazards=found_hazards[step.name][0], online=found_hazards[step.name][1])
             if step.to_apply

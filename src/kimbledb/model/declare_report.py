@@ -114,7 +114,7 @@ class DeclareReport(Report):
             for each in self.migrations
         )
         headers = ("migration", "state", "creates", "changes", "drops", "renames", "seconds", "bytes", "why")
-        return (Table(self.summary, rows, headers, self.notes, below=True),)
+        return (Table(self.summary, rows, headers, self.notes, is_long=True),)
 
     def as_dict(self) -> dict[str, Json]:
         """Return the report as values.

@@ -34,11 +34,17 @@ class Hazard:
     def __str__(self) -> str:
         place = "" if self.file is None else f" at {self.file}" + ("" if self.line is None else f":{self.line}")
         rows = "rows not counted" if self.rows is None else f"about {self.rows:,} row{'' if self.rows == 1 else 's'}"
-        return one_line(f"{self.name} on {self.table} ({rows}, {_size(self.bytes)}){place}: {self.reason}; {self.cure}")
+        return one_line(
+            f"{self.name} on {self.table} ({rows}, {size_shown(self.bytes)}){place}: {self.reason}; {self.cure}"
+        )
 
 
-def _size(count: int) -> str:
-    """Return a number of bytes in the largest unit of which there is at least one."""
+def size_shown(count: int) -> str:
+    """Return a number of bytes in the largest unit of which there is at least one.
+
+    Args:
+        count: The number of bytes.
+    """
     size, unit = float(count), "bytes"
     for larger in ("kB", "MB", "GB", "TB"):
         if size < 1024:

@@ -6,9 +6,11 @@ above it plan it, apply it and roll it back.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, get_args, runtime_checkable
 
 from attrs import evolve, field, fields, frozen
 
@@ -51,6 +53,10 @@ class DeclarationsReader(Protocol):
     @property
     def checksum(self) -> str | None:
         """The checksum of the text from which they were recorded; empty if the file has a fault, None without any."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the text of the file, in hexadecimal; empty without a file."""
 
     def without_sql(self) -> Callable[[], Declarations]:
         """Return the function that returns the same declarations without SQL."""
@@ -107,6 +113,8 @@ class Migration:
     irreversible: str | None = None
     #: The reason why it deletes existing rows or values, or None if it deletes none.
     deletes: str | None = None
+    #: What it demands of existing rows, and why, or None if it takes whatever rows its tables may hold.
+    demands: str | None = None
     #: What it makes, changes or drops outside of the target schema on purpose: ``schema.object``, ``schema`` for all in
     #: it, or ``schema NAME`` for a schema of its own.
     reaches: tuple[str, ...] = ()
@@ -141,6 +149,7 @@ class Migration:
     _verify_sql: _Source = ""
     _rollback_sql: _Source = ""
     _online_sql: _Source = ""
+    _digests: Mapping[str, str] | None = None
     _declare: Callable[[], Declarations] = field(default=not_recorded)
     _read_queries: Callable[[Script], tuple[VerificationQuery, ...]] = field(default=_no_queries)
 
@@ -209,6 +218,29 @@ class Migration:
         it. It runs before apply.sql, statement by statement, outside of a transaction.
         """
         return self.script("online").text
+
+    @cached_property
+    def digests(self) -> Mapping[str, str]:
+        """What its files hold: SHA-256 of each of its scripts, of its ``facts`` and of its ``declarations``, in hexadecimal.
+
+        Paths are not in it, and neither are line ends and what else does not count: two checkouts have the same. What is
+        not there has no entry.
+        """
+        if self._digests is not None:
+            return self._digests
+        scripts = {part: self.script(part) for part in get_args(Part)}
+        found: dict[str, str] = {part: script.checksum for part, script in scripts.items() if script.text}
+        found["facts"] = _digest([[name, _comparable(getattr(self, name))] for name in _FACTS])
+        if isinstance(self._declare, DeclarationsReader):
+            declared = self._declare.digest
+        else:
+            declared = "" if self._declare is not_recorded else _digest(repr(self.recorded_declarations))
+        return found | ({"declarations": declared} if declared else {})
+
+    @property
+    def holds_sql(self) -> bool:
+        """Whether it holds its SQL, which a pickled migration does not."""
+        return self._digests is None
 
     @property
     def is_flat(self) -> bool:
@@ -332,7 +364,7 @@ class Migration:
         return f"<Migration {self.number} {self.name!r}>"
 
     def __reduce__(self) -> tuple[Callable[..., Migration], tuple[dict[str, Any]]]:
-        parts = self.parts()
+        parts = self.parts() | {"digests": self.digests}
         if isinstance(self._declare, DeclarationsReader):
             parts["declare"] = self._declare.without_sql()
         for name in (name for name in parts if name.endswith("_sql")):
@@ -349,6 +381,27 @@ class Migration:
     def parts(self) -> dict[str, Any]:
         """Return the arguments of its constructor."""
         return {each.alias: getattr(self, each.name) for each in fields(type(self)) if each.alias is not None}
+
+
+#: The facts of a migration: what a person writes beside its SQL, and what its place in the catalog gives.
+_FACTS: Final = (
+    *("number", "order", "phase", "title", "purpose", "status", "notes", "requires", "provides", "default"),
+    *("default_when", "extensions", "transactional", "statement_timeout", "irreversible", "deletes", "reaches"),
+    *("expects", "fills", "renames", "formerly", "supersedes", "repeatable", "closed"),
+)
+
+
+def _comparable(value: object) -> object:
+    """Return a fact in a form that JSON writes in one way."""
+    if isinstance(value, Mapping):
+        return sorted([_comparable(key), _comparable(each)] for key, each in value.items())
+    if isinstance(value, tuple | list):
+        return [_comparable(each) for each in value]
+    return [value.name, value.version] if isinstance(value, Extension) else value
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
 def folder_of(migration: Migration) -> str:

@@ -6,8 +6,15 @@ PostgreSQL manual, 4.1.1 "Identifiers and Key Words" and 4.1.2.1 "String Constan
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+#: A word that may be a name, also within the quotes of a constant such as ``'orders_id_seq'::regclass``.
+_WORD = re.compile(r'"((?:[^"]|"")*)"|([^\W\d][\w$]*)')
+#: What separates the elements of a list, what holds some together, and what hides both.
+_OF_LISTS = re.compile(r"\"(?:[^\"]|\"\")*\"|'(?:[^']|'')*'|[(),\[\]]")
 
 
 def quote_identifier(name: str) -> str:
@@ -54,3 +61,39 @@ def near(name: str, known: Iterable[str]) -> list[str]:
     import difflib  # 1 ms, and only a misspelt name needs it
 
     return [by_stem[match] for match in difflib.get_close_matches(wanted, by_stem, n=3, cutoff=0.6)]
+
+
+@lru_cache(maxsize=4096)
+def words_in(text: str) -> frozenset[str]:
+    """Return the words of a text that can be names, in lower case unless quoted.
+
+    Args:
+        text: The text, such as an expression.
+    """
+    return frozenset(words_of(text))
+
+
+def words_of(text: str) -> Iterator[str]:
+    """Yield the words of a text that can be names, as they stand there.
+
+    Args:
+        text: The text, such as an expression.
+    """
+    for found in _WORD.finditer(text):
+        yield found[1].replace('""', '"') if found[1] is not None else found[2].lower()
+
+
+def split_list(text: str) -> list[str]:
+    """Split a list at its commas, except those within parentheses, brackets, quoted names or strings.
+
+    Args:
+        text: The list, such as ``numeric(10,2),text``.
+    """
+    found, start, depth = [], 0, 0
+    for match in _OF_LISTS.finditer(text):
+        sign = match[0]
+        depth += (sign in "([") - (sign in ")]")
+        if sign == "," and not depth:
+            found.append(text[start : match.start()].strip())
+            start = match.end()
+    return [*found, text[start:].strip()]

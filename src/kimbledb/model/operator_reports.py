@@ -12,14 +12,16 @@ from typing import Any, Generic, TypeVar
 from attrs import evolve, field, frozen
 
 from kimbledb.model.evidence import AppliedMigration
+from kimbledb.model.forecast import PastForecasts
 from kimbledb.model.loss import Loss
 from kimbledb.model.migration import AppliedStep
 from kimbledb.model.objects import DatabaseObject
-from kimbledb.model.plan import Plan, Step, StepState
+from kimbledb.model.plan import Plan
 from kimbledb.model.presentation import Json, Report, error_as_dict, plain
 from kimbledb.model.reports import MigrationReport, VerificationReport, steps_table
+from kimbledb.model.step import Step, StepState
 from kimbledb.model.tables import Cell, Table, lines_of, listed, rows_of
-from kimbledb.model.text import counted, few, one_line, printable
+from kimbledb.model.text import counted, few, moment, one_line, printable
 
 #: The type of the report for one schema.
 Each = TypeVar("Each", bound=MigrationReport | VerificationReport | Plan)
@@ -179,6 +181,8 @@ class ResetReport(Report):
     losses: tuple[Loss, ...]
     #: The duration of the whole call in seconds.
     seconds: float
+    #: Whether the call only reported what would be dropped.
+    dry_run: bool = False
 
     @property
     def summary(self) -> str:
@@ -186,16 +190,19 @@ class ResetReport(Report):
         where = f'schema "{self.schema}" of the database "{self.database}"'
         if not self.objects:
             return f"nothing to reset in {where} ({self.seconds:.3f} s)"
+        if self.dry_run:
+            return f"would drop {counted(self.objects, 'object')} of {where}"
         return f"dropped {counted(self.objects, 'object')} of {where} in {self.seconds:.3f} s"
 
     def as_tables(self) -> tuple[Table, ...]:
         """Return the dropped objects, and the lost data."""
-        return (Table(self.summary, rows_of(self.objects)), *listed("data lost", self.losses))
+        lost = "data that would be lost" if self.dry_run else "data lost"
+        return (Table(self.summary, rows_of(self.objects)), *listed(lost, self.losses))
 
     def as_dict(self) -> dict[str, Json]:
         """Return the report as values.
 
-        ``database``, ``schema``, ``seconds``: as the attributes. ``dropped``: each as text, such as ``table users``.
+        ``database``, ``schema``, ``seconds``, ``dry_run``: as the attributes. ``dropped``: each as text, such as ``table users``.
         ``losses``: each with the attributes of a ``Loss``.
         """
         return {
@@ -204,6 +211,7 @@ class ResetReport(Report):
             "dropped": [str(each) for each in self.objects],
             "losses": plain(self.losses),
             "seconds": self.seconds,
+            "dry_run": self.dry_run,
         }
 
 
@@ -281,6 +289,8 @@ class Status(Report):
     tables: tuple[TableUse, ...] = ()
     #: The load of the database, or None if it was not measured.
     load: Load | None = None
+    #: How good the forecasts of rehearsals were that the log holds.
+    forecasts: PastForecasts = PastForecasts(0, 0, None)  # noqa: RUF009 -- it is frozen
 
     @property
     def summary(self) -> str:
@@ -297,6 +307,8 @@ class Status(Report):
         facts.append(("history", "none" if self.history is None else counted(self.history, "migration")))
         if self.load is not None:
             facts.append(("load", str(self.load)))
+        if self.forecasts.count:
+            facts.append(("forecasts", str(self.forecasts)))
         rows = sum(table.rows for table in self.tables)
         return (
             Table(self.summary, tuple(facts)),
@@ -310,9 +322,12 @@ class Status(Report):
 
     def events_as_tables(self) -> tuple[Table, ...]:
         """Return the latest events as a table, or no table if there are none."""
-        keys = ("logged_at", "event", "migration_name", "error_message")
-        events = tuple(tuple(str(entry.get(key) or "") for key in keys) for entry in self.log)
-        return (Table("latest events", events, ("when", "event", "migration", "error")),) if events else ()
+        keys = ("event", "migration_name", "error_message")
+        events = tuple(
+            (moment(str(entry.get("logged_at") or "")), *(str(entry.get(key) or "") for key in keys))
+            for entry in self.log
+        )
+        return (Table("latest events", events, ("when (UTC)", "event", "migration", "error")),) if events else ()
 
     def as_dict(self) -> dict[str, Json]:
         """Return the status as values.
@@ -320,10 +335,11 @@ class Status(Report):
         ``database``, ``schema``, ``server_version``, ``hosted``: as the attributes. ``extensions``: versions by name.
         ``extension_schemas``: schemas by name. ``history``: null, or each with the attributes of an
         ``AppliedMigration``. ``log``: the entries. ``tables``: each with the attributes of a ``TableUse``.
-        ``load``: null, or the attributes of a ``Load``. The keys of ``Plan.as_dict()`` stand beside these.
+        ``load``: null, or the attributes of a ``Load``. ``forecasts``: ``count``, ``within`` and ``ratio``, as the
+        attributes of ``PastForecasts``. The keys of ``Plan.states_as_dict()`` stand beside these.
         """
         return {
-            **self.plan.as_dict(),
+            **self.plan.states_as_dict(),
             "database": self.database,
             "schema": self.schema,
             "server_version": self.server_version,
@@ -334,6 +350,7 @@ class Status(Report):
             "log": plain(self.log),
             "tables": plain(self.tables),
             "load": plain(self.load),
+            "forecasts": plain(self.forecasts),
         }
 
     def _repr_html_(self) -> str:

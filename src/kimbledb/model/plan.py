@@ -2,174 +2,31 @@
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from kimbledb.model.completion import Completion
-from kimbledb.model.evidence import AppliedMigration
-from kimbledb.model.hazard import Hazard
+from kimbledb.model.evidence import Evidence
 from kimbledb.model.migration import Migration, folder_of
+from kimbledb.model.origin import Place, TableState, Wishes
 from kimbledb.model.presentation import Json, Report, plain
+from kimbledb.model.step import REFUSED, TO_APPLY, Step, StepState
 from kimbledb.model.tables import Table
-from kimbledb.model.text import counted, one_line
+from kimbledb.model.text import counted, few, one_line
 
-if TYPE_CHECKING:  # pictures take 9 ms: the methods that draw one import them
+if TYPE_CHECKING:  # pictures take 9 ms, the fingerprint 3 ms: what needs them imports them
+    from kimbledb.model.basis import Basis
     from kimbledb.model.pictures import Graph
 
 
-class StepState(enum.StrEnum):
-    """The state of a migration in a database."""
-
-    #: It is applied by history, and its file is unchanged.
-    APPLIED = "applied"
-    #: It is not applied yet.
-    PENDING = "pending"
-    #: One of its alternatives is used in its place.
-    REPLACED = "replaced"
-    #: It is not in history, but all its objects exist: ``adopt()`` would record it.
-    ADOPTABLE = "adoptable"
-    #: It is not in history, and some of its objects exist.
-    PARTIAL = "partial"
-    #: It is not in history, and some of its objects exist in another shape, or rows break what it declares.
-    CONFLICTING = "conflicting"
-    #: It is applied by history, and its file was edited since.
-    CHANGED = "changed"
-    #: Its last attempt failed; a run applies it again.
-    FAILED = "failed"
-    #: History holds its text under another name: apparently its file was renamed after it ran.
-    RENAMED = "renamed"
-    #: No rule chooses among it and its alternatives. Such a step is in a plan only if the plan needs no choice.
-    UNDECIDED = "undecided"
-    #: History holds it, but this catalog does not.
-    UNKNOWN = "unknown"
-
-
-#: States that stop a run: history and the files contradict each other.
-REFUSED = frozenset({StepState.CHANGED, StepState.RENAMED})
-
-#: States of a step that a run would apply.
-TO_APPLY = frozenset(
-    {StepState.PENDING, StepState.FAILED, StepState.ADOPTABLE, StepState.PARTIAL, StepState.CONFLICTING}
-)
-
-
+#: The characters of a fingerprint that a notebook shows.
+_SHORT = 16
 _SQL_HEAD = """\
 -- What migrate() would run, {target}: {summary}
 -- To be read, not to be run: locks, proofs and history are missing. migrate() looks again, and may find other things."""
-
-
-@frozen(eq=False)
-class Step:
-    """One migration in a plan, with its state and the reason."""
-
-    #: The migration.
-    migration: Migration
-    #: The state of the migration in the database.
-    state: StepState
-    #: The reason for the state, in one line.
-    reason: str = field(converter=one_line)
-    #: The names of the migrations that it needs, with alternatives resolved.
-    needs: tuple[str, ...] = ()
-    #: False if the plan is limited (``to``, ``phase``) and excludes this migration.
-    selected: bool = True
-    #: Its row of migration_history, or None. The row of a renamed migration has its old name.
-    recorded: AppliedMigration | None = None
-    #: Its locks, rewrites and deletions on tables that hold rows.
-    hazards: tuple[Hazard, ...] = ()
-    #: Whether its online.sql runs first, outside of a transaction, because its tables hold rows.
-    online: bool = False
-    #: What is written from its declarations in place of its script: the rest, where a part of it is there; or all of it,
-    #: where tables are large and its declarations say all that its script does. Else None.
-    completion: Completion | None = None
-
-    @property
-    def name(self) -> str:
-        """The name of the migration."""
-        return self.migration.name
-
-    @property
-    def to_apply(self) -> bool:
-        """Whether a run of the plan would apply it."""
-        return self.selected and self.state in TO_APPLY
-
-    @property
-    def is_applied(self) -> bool:
-        """Whether it is applied: history says so, and the schema does not contradict it. Its file may be edited since."""
-        return self.state in (StepState.APPLIED, StepState.CHANGED)
-
-    @property
-    def is_there(self) -> bool:
-        """Whether it is applied, or the schema shows all of it."""
-        return self.is_applied or self.state is StepState.ADOPTABLE
-
-    @property
-    def is_recorded(self) -> bool:
-        """Whether history holds it as applied, under this or an older name, and no alternative replaces it.
-
-        If another program wrote history, the schema may still show that the migration is not applied.
-        """
-        return self._row_is_applied and self.state not in (StepState.UNKNOWN, StepState.REPLACED)
-
-    @property
-    def runs_again(self) -> bool:
-        """Whether history holds it as applied, and it would be applied again: it is repeatable, and its text has changed."""
-        return self.migration.repeatable and self._row_is_applied and self.state is StepState.PENDING
-
-    @property
-    def is_newer(self) -> bool:
-        """Whether another version of kimbledb applied it, and this catalog does not hold it. A failed one does not count."""
-        by_kimbledb = self.recorded is not None and self.recorded.version is not None
-        return self._row_is_applied and by_kimbledb and self.state is StepState.UNKNOWN
-
-    @property
-    def _row_is_applied(self) -> bool:
-        return self.recorded is not None and self.recorded.is_applied
-
-    @property
-    def notes(self) -> list[str]:
-        """Remarks on the way in which it would be applied, such as hazards, a line each."""
-        first = ["not asked for"] if self.state in TO_APPLY and not self.selected else []
-        first += self.migration.remarks if self.state in TO_APPLY else []
-        if self.completion is not None:
-            first += self.completion.notes
-        if self.online:
-            first.append("online.sql runs first, outside of a transaction: tables hold rows")
-        if self.migration.reaches:
-            first.append(f"reaches outside of the target schema: {', '.join(self.migration.reaches)}")
-        if self.migration.deletes:
-            first.append(f"deletes data on purpose: {one_line(self.migration.deletes)}")
-        # Of a migration without declarations, or with outdated ones, the plan says so elsewhere.
-        if self.state in TO_APPLY and self.migration.wants_derived_rollback and self.migration.is_declared:
-            why = self.migration.no_rollback
-            first += [f"it cannot be rolled back: {one_line(why)}"] if why is not None else []
-        if self.migration.is_outdated and self.state not in REFUSED:
-            first.append(
-                "edited after its declarations were recorded: they are outdated, and not used"
-                if self.migration.declared_checksum
-                else "the file with its declarations cannot be read: a merge with conflicts, or an edit by hand"
-            )
-        return [*first, *(f"hazard: {hazard}" for hazard in self.hazards)]
-
-    @property
-    def sql_lines(self) -> Iterator[str]:
-        """What a run would send for it, as ``Plan.sql()`` shows it."""
-        yield f"\n-- {one_line(str(self.migration))}: {self.state}"
-        yield from (f"-- {one_line(line)}" for line in (self.reason, *self.notes))
-        if self.completion is not None:
-            yield from self.completion.sql_lines
-        elif self.online:
-            yield f"-- First, outside of a transaction (online.sql):\n{self.migration.online_sql}-- Then:"
-        if self.completion is None or self.completion.runs_script:
-            yield self.migration.apply_sql.rstrip("\n")
-            if self.migration.hosted_sql:
-                yield f"-- On a hosted database, too (hosted.sql):\n{self.migration.hosted_sql}".rstrip("\n")
-
-    def __str__(self) -> str:
-        return f"{one_line(self.name)}: {self.state} ({self.reason})"
 
 
 @frozen(eq=False)
@@ -185,6 +42,40 @@ class Plan(Report):
     schema: str | None = None
     #: Further facts of the database, such as the history of another tool, a line each.
     notes: tuple[str, ...] = ()
+    #: The database that it was made for, or None for an empty one that nobody named.
+    place: Place | None = None
+    #: The arguments of the call by which it was made.
+    wishes: Wishes = field(factory=Wishes)
+    #: The evidence by which it was made, or None.
+    evidence: Evidence | None = field(default=None, repr=False)
+    #: The tables of the schema, by name; none where nothing is pending, or the schema is empty.
+    tables: Mapping[str, TableState] = field(factory=dict, repr=False)
+    #: Its basis, where it was pickled: without the SQL of its migrations it could not be made again.
+    _basis: Basis | None = field(default=None, repr=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """A short text that stands for the plan: ``kp1-``, and digits in hexadecimal.
+
+        It is the same in every process for the same files, history, objects and database, and for the same arguments of
+        the call. It differs if one of these does: a file of a migration, a row of history, an object that a migration
+        declares, the columns of a table that pending steps name, whether such a table holds rows, the server, the
+        database, the schema, or the statements that would be sent. It holds no secret.
+        """
+        return self.basis.fingerprint
+
+    @cached_property
+    def basis(self) -> Basis:
+        """All that its fingerprint covers, as texts, by which ``migrate(plan=...)`` names what has changed."""
+        if self._basis is not None:
+            return self._basis
+        from kimbledb.model.basis_of_plan import basis_of
+
+        return basis_of(self)
+
+    def __reduce__(self) -> tuple[Callable[..., Plan], tuple[dict[str, Any]]]:
+        parts = {name: getattr(self, name) for name in ("steps", "schema", "notes", "place", "wishes", "basis")}
+        return _plan_of, (parts,)
 
     @cached_property
     def pending(self) -> tuple[Step, ...]:
@@ -291,10 +182,18 @@ class Plan(Report):
         return "\n".join([*lines, *(line for step in self.pending for line in step.sql_lines)])
 
     def to_markdown(self) -> str:
-        """Return all that is not applied yet as a table in GitHub's Markdown, for a comment on a pull request."""
-        from kimbledb.model.outputs import markdown  # only where it is asked for
+        """Return the plan in GitHub's Markdown, for a comment on a pull request: what whoever approves it needs.
 
-        return markdown.write((self._table([step for step in self.steps if step.state is not StepState.APPLIED]),))
+        That is its fingerprint, its target, all that is not applied yet with the reason, locks and sizes, what would be
+        lost, the SQL, and the command that runs this plan and no other.
+        """
+        from kimbledb.model.outputs import review
+
+        return review.write(self)
+
+    def due_as_table(self) -> Table:
+        """Return all that is not applied yet as a table."""
+        return self._table([step for step in self.steps if step.state is not StepState.APPLIED])
 
     def as_tables(self) -> tuple[Table, ...]:
         """Return the steps, each with its state, the reason and the remarks on it."""
@@ -307,14 +206,24 @@ class Plan(Report):
                 str(step.migration.phase or ""),
                 step.name,
                 str(step.state),
-                (step.reason, *(each for each in step.notes if each not in step.reason), *self._notes_of(step)),
+                tuple(filter(None, (_why(step), *self._notes_of(step)))),
                 step.migration.title,
             )
             for step in steps
         )
         headers = ("#", "phase", "migration", "state", "why", "title")
-        notes = (*self.notes, *self._doubts, *self._remarks)
-        return Table(self.summary, rows, headers, notes, below=True, page_only=("title",))
+        notes = (*self._glance, *self.notes, *self._doubts, *self._remarks)
+        return Table(self.summary, rows, headers, notes, is_long=True, page_only=("title",))
+
+    @property
+    def _glance(self) -> Iterator[str]:
+        """What is out of the ordinary: the steps that need a decision or a closer look, and the number of hazards of each kind."""
+        for state in (StepState.CHANGED, StepState.RENAMED, StepState.CONFLICTING, StepState.PARTIAL):
+            if names := [one_line(step.name) for step in self.steps if step.state is state and step.selected]:
+                yield f"{state}: {few(names)}"
+        hazards = Counter(hazard.name for step in self.pending for hazard in step.hazards)
+        if hazards:
+            yield f"hazards: {', '.join(f'{count} {kind}' for kind, count in hazards.most_common())}"
 
     @property
     def _remarks(self) -> Iterator[str]:
@@ -332,6 +241,7 @@ class Plan(Report):
             yield f"rollbacks derived from declarations: {len(derived)} of {len(self.pending)}"
 
     def _notes_of(self, step: Step) -> Iterator[str]:
+        yield from (each for each in step.notes if each not in step.reason)
         # Where no migration has declarations, the line below the table says so once.
         if step in self.undeclared and len(self.undeclared) < len(self._of_catalog):
             yield "without declarations"
@@ -341,9 +251,15 @@ class Plan(Report):
 
         ``steps``: for each migration ``migration`` (its name), ``number``, ``phase``, ``title``, ``state``, ``reason``,
         ``needs``, ``selected``, ``to_apply``, ``online``, ``rollback`` and ``no_rollback`` (``rollback_kind`` and
-        ``no_rollback`` of the migration), ``notes`` and ``hazards``, each with the attributes of a ``Hazard``.
-        ``pending``, ``refused``, ``undeclared``, ``outdated``: names. ``schema``, ``notes``: as the attributes.
+        ``no_rollback`` of the migration), ``notes``, ``hazards``, each with the attributes of a ``Hazard``, and
+        ``forecast``: null, or the ``low`` and ``high`` of ``rehearse()``.
+        ``pending``, ``refused``, ``undeclared``, ``outdated``: names. ``schema``, ``notes``, ``fingerprint``: as the
+        attributes. ``basis``: what the fingerprint covers, so that ``migrate(plan=...)`` can name what has changed.
         """
+        return {"fingerprint": self.fingerprint, **self.states_as_dict(), "basis": self.basis.as_dict()}
+
+    def states_as_dict(self) -> dict[str, Json]:
+        """Return the same values without the fingerprint and what it covers."""
         return {
             "schema": self.schema,
             "steps": [_step_as_dict(step) for step in self.steps],
@@ -355,7 +271,9 @@ class Plan(Report):
         }
 
     def _repr_html_(self) -> str:
-        return super()._repr_html_() + self.to_svg()
+        # As short as it identifies the plan; the whole is there to be copied.
+        name = f'<code title="{self.fingerprint}">{self.fingerprint[:_SHORT]}…</code>'
+        return f"<p>fingerprint: {name}</p>{super()._repr_html_()}{self.to_svg()}"
 
     def _graph(self) -> Graph:
         from kimbledb.model.pictures import Graph, Node
@@ -375,6 +293,17 @@ class Plan(Report):
         return Graph(nodes, edges)
 
 
+def _why(step: Step) -> str:
+    """Return the reason of a step's state, without what the state says."""
+    if step.reason == "not applied yet":
+        return ""
+    return step.reason.removeprefix("applied ") if step.state is StepState.APPLIED else step.reason
+
+
+def _plan_of(parts: dict[str, Any]) -> Plan:
+    return Plan(**parts)
+
+
 def _step_as_dict(step: Step) -> dict[str, Json]:
     return {
         "migration": step.name,
@@ -387,6 +316,7 @@ def _step_as_dict(step: Step) -> dict[str, Json]:
         "selected": step.selected,
         "to_apply": step.to_apply,
         "hazards": plain(step.hazards),
+        "forecast": plain(step.forecast),
         "online": step.online or (step.completion is not None and bool(step.completion.online)),
         "rollback": step.migration.rollback_kind,
         "no_rollback": step.migration.no_rollback,

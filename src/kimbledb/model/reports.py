@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from kimbledb.model.migration import AppliedStep
-from kimbledb.model.plan import Plan, Step
+from kimbledb.model.plan import Plan
 from kimbledb.model.presentation import Json, Report, plain
+from kimbledb.model.step import Step
 from kimbledb.model.tables import Table, listed, rows_of
 from kimbledb.model.text import counted, few, one_line
 

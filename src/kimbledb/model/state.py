@@ -27,6 +27,8 @@ class DatabaseState:
     read_only: bool
     #: The name of the database.
     database: str
+    #: The object identifier of the database.
+    database_oid: int
     #: Whether another run held the lock of the schema, or of the bootstrap, at that moment.
     busy: bool
     #: The id of the server process that answered. Behind a pooler it differs from the one that the

@@ -29,8 +29,9 @@ class Table:
     notes: tuple[str, ...] = ()
     #: Whether ``print()`` omits the table. Notebooks and the command line show it.
     detail: bool = False
-    #: Whether a text has the caption under the rows, since the reader of a long table ends there.
-    below: bool = False
+    #: Whether the table may be long: then a text has the notes above the rows, which begin at the left edge, and repeats
+    #: the caption under many rows, where the reader ends.
+    is_long: bool = False
     #: The names of the columns that only a page has room for.
     page_only: tuple[str, ...] = ()
 

@@ -25,6 +25,11 @@ def counted(things: Sized, noun: str) -> str:
     return f"{len(things)} {noun}" + ("" if len(things) == 1 else "s")
 
 
+def moment(time: str) -> str:
+    """Return a time of the server to the second, such as ``2026-05-01 09:30:00``; the library asks for times in UTC."""
+    return time[:19].replace("T", " ")
+
+
 def few(names: Sequence[str], most: int = 3, between: str = ", ") -> str:
     """Return the first names, and the number of the others: ``a, b, c and 4 more``."""
     shown = between.join(names[:most])

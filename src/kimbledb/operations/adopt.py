@@ -20,8 +20,9 @@ from kimbledb.model.forms import RecordedForms, kept_as_dict
 from kimbledb.model.names import quote_identifier
 from kimbledb.model.objects import Key
 from kimbledb.model.operator_reports import AdoptionReport
-from kimbledb.model.plan import Plan, Step, StepState
+from kimbledb.model.plan import Plan
 from kimbledb.model.state import DatabaseState
+from kimbledb.model.step import Step, StepState
 from kimbledb.planning.planner import Goal, Planner
 from kimbledb.planning.records import Made, Records
 from kimbledb.server import queries
@@ -168,9 +169,9 @@ async def adopt(
         PlanningError: No plan can be made.
         OutcomeUnknownError: A caller's own connection was lost while a COMMIT was under way.
     """
-    with call_scope() as about:
+    with call_scope("adopt") as call:
         helper = Adoption(target, catalog=catalog, schema=schema, options=options)
-        about(helper.target.label, helper.schema)
+        call.about(helper.target.label, helper.schema)
         return await helper.run(prefer=prefer, dry_run=dry_run)
 
 

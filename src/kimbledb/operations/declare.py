@@ -89,8 +89,13 @@ async def declare(
         platforms=tuple(_PLATFORMS[each.hosted] for each in learned),
         seconds=clock(),
         check=check,
-        notes=tuple(_notes(learned, given=server is not None)),
+        notes=(*_notes(learned, given=server is not None), *_cure(rows, directory)),
     )
+
+
+def _cure(rows: Sequence[DeclaredMigration], directory: str | os.PathLike[str]) -> Iterator[str]:
+    if any(each.state is DeclaredState.OUT_OF_STEP for each in rows):
+        yield f"`kimbledb declare {os.fspath(directory)}` records what they do; read the difference, and commit it"
 
 
 def _notes(learned: Sequence[Learned], *, given: bool) -> Iterator[str]:
@@ -258,6 +263,18 @@ def _facts(effect: Effect, what: str) -> dict[tuple[str, str], dict[str, object]
     return {key: dict(facts) for key, facts in getattr(effect, what).items()}
 
 
+def out_of_step(migration: Migration, learned: Sequence[Learned], *, given: bool) -> list[str] | None:
+    """Return the reasons why the declarations of a migration do not say what it does, or None if it was not recorded.
+
+    Args:
+        migration: The migration.
+        learned: What was learned of all migrations on each platform.
+        given: Whether the caller gave the server, which is of one platform.
+    """
+    found = _Found(migration, learned, given=given)
+    return list(found.differences()) if found.was_recorded else None
+
+
 # Files.
 
 
@@ -363,7 +380,7 @@ def _write(texts: dict[Path, str]) -> None:
         except OSError as error:
             raise ConfigurationError(
                 f"{path} cannot be written: {error.strerror or error}",
-                hint="name a file in a folder that exists and can be written: output=... (--output FILE)",
+                hint="name a file in a folder that exists and can be written: output=...",
             ) from error
 
 

@@ -10,7 +10,7 @@ from kimbledb.model.evidence import AppliedMigration
 from kimbledb.model.operator_reports import Status
 from kimbledb.model.presentation import Json, Report, plain
 from kimbledb.model.tables import Table
-from kimbledb.model.text import counted
+from kimbledb.model.text import counted, moment
 from kimbledb.operations.status import status
 
 if TYPE_CHECKING:
@@ -35,11 +35,11 @@ class _History(Report):
 
     def as_tables(self) -> tuple[Table, ...]:
         rows = tuple(
-            (each.applied_at or "", each.name, _state(each), each.version or "", each.error or "")
+            (moment(each.applied_at or ""), each.name, _state(each), each.version or "", each.error or "")
             for each in self.status.history or ()
         )
         return (
-            Table(self.summary, rows, ("when", "migration", "state", "version", "error")),
+            Table(self.summary, rows, ("when (UTC)", "migration", "state", "version", "error")),
             *self.status.events_as_tables(),
         )
 

@@ -7,16 +7,23 @@ is imported only where something is: it takes most of the time of an import.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import attrs
+from attrs import evolve, frozen
+
+from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import AlternativesError, ConfigurationError
 from kimbledb.execution.run import Request, Run
 from kimbledb.inspection import history
 from kimbledb.model.evidence import Evidence
 from kimbledb.model.names import near
+from kimbledb.model.origin import Place
 from kimbledb.model.plan import Plan
+from kimbledb.model.presentation import Json, Report
 from kimbledb.model.reports import MigrationReport, VerificationReport
+from kimbledb.model.tables import Table
 from kimbledb.planning.planner import Goal, Planner
 from kimbledb.server.in_process_lock import InProcessLock
 from kimbledb.server.notifications import call_scope, has_listener, notify
@@ -27,15 +34,16 @@ from kimbledb.server.session import Session
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
-    from kimbledb.catalog.catalog import Catalog
     from kimbledb.events import Watcher
     from kimbledb.execution.applying import ApplyRun
     from kimbledb.execution.awaited import Awaited
     from kimbledb.execution.command import Invocation
+    from kimbledb.execution.signature import Signature
+    from kimbledb.model.presentation import Json
     from kimbledb.server.options import Options
     from kimbledb.server.targets import TargetLike
 
-GROUPS = ("database", "limits", "backup")
+GROUPS = ("database", "limits", "backup", "many")
 
 
 class Executor(Request):
@@ -92,6 +100,7 @@ class Executor(Request):
         backup: str | os.PathLike[str] | None = None,
         allow_data_loss: bool = False,
         set_aside: Iterable[str] = (),
+        plan: Plan | Mapping[str, Json] | str | None = None,
     ) -> MigrationReport:
         """Apply what is pending.
 
@@ -106,6 +115,8 @@ class Executor(Request):
                 that takes them does not say so (``deletes`` in migration.toml).
             set_aside: Names of tables that cannot be brought to their declared form, and are there: each
                 is renamed with its rows, the declared one is made beside it, and the rows that fit are copied.
+            plan: The plan that must be what is carried out, as ``kimbledb.migrate()`` takes it. The other arguments are
+                those by which it was made. None for whatever is pending.
 
         Returns:
             The migrations that were applied, the plan, and the checks.
@@ -114,12 +125,14 @@ class Executor(Request):
             KimbleDBError: As ``kimbledb.migrate()`` raises it; a migration that failed was rolled back.
         """
         goal = self._goal(to, phase, prefer, set_aside)
+        signature = None if plan is None else self._signature(plan)
         in_process_lock = InProcessLock(self.target.label, self.schema)
         run = Run(self, backup=backup, in_process_lock=in_process_lock)
         apply_run: ApplyRun | None = None
         awaited: Awaited | None = None
         # If history is locked, the glance ends its connection, which must not be a caller's own.
-        may_glance = self.target.can_reconnect
+        # A glance does not tell which database this is.
+        may_glance = self.target.can_reconnect and signature is None
 
         async def work(session: Session) -> MigrationReport:
             nonlocal apply_run, awaited, may_glance
@@ -138,16 +151,18 @@ class Executor(Request):
                 awaited = awaited or await self._awaited(session, goal, run.runner)
                 if awaited is not None:
                     loaded = await awaited.look(session)
+                    if signature is not None:
+                        await signature.check(session, loaded.state, loaded.plan, looked=False)
                     owner = loaded.state.history_owner
                     return MigrationReport((), loaded.plan, run.clock(), VerificationReport(()), history_owner=owner)
             if apply_run is None:
                 if in_process_lock.holder is not None and not run.runner.has_waited:
-                    may_glance = self.target.can_reconnect
+                    may_glance = self.target.can_reconnect and signature is None
                     raise Retry(blockers=("another call of this process",))
                 in_process_lock.acquire()
                 from kimbledb.execution.applying import ApplyRun  # a start with nothing to do applies nothing
 
-                apply_run = ApplyRun(goal, run, verify=verify, allow_data_loss=allow_data_loss)
+                apply_run = ApplyRun(goal, run, verify=verify, allow_data_loss=allow_data_loss, signature=signature)
             await apply_run.work(session)
             return apply_run.report
 
@@ -155,6 +170,12 @@ class Executor(Request):
             return run.done(await run.until_done(work))
         finally:
             in_process_lock.release()
+
+    def _signature(self, plan: Plan | Mapping[str, Json] | str) -> Signature:
+        """Return the plan that must be what is carried out."""
+        from kimbledb.execution.signature import Signature  # few calls are given a plan
+
+        return Signature(plan, self.schema)
 
     async def _awaited(self, session: Session, goal: Goal, runner: Runner) -> Awaited | None:
         """Return the wait for a run of another role, where this role or this server may not migrate; else None."""
@@ -207,7 +228,8 @@ class Executor(Request):
             plan = goal.plan(seen.history, Evidence(hosted=seen.hosted))
         except AlternativesError:
             return None  # evidence may decide
-        return None if plan.pending or plan.refused else (plan, seen.history_owner)
+        place = Place(0, "", 0, occupied=True, label=self.target.label)  # a glance asks for no more
+        return None if plan.pending or plan.refused else (evolve(plan, place=place), seen.history_owner)
 
 
 async def migrate(
@@ -222,6 +244,7 @@ async def migrate(
     backup: str | os.PathLike[str] | None = None,
     allow_data_loss: bool = False,
     set_aside: Iterable[str] = (),
+    plan: Plan | Mapping[str, Json] | str | None = None,
     progress: Watcher | None = None,
     options: Options | None = None,
 ) -> MigrationReport:
@@ -249,6 +272,11 @@ async def migrate(
             with its rows and keys (``orders_set_aside``), the declared one is made beside it, and the rows that
             fit are copied. ``report.set_aside`` says how many, and how to list the others. A name whose table is
             not there, or is set aside already, changes nothing.
+        plan: The plan that must be what is carried out: if anything of it has changed, nothing is run. A ``Plan`` holds
+            catalog, schema, to, phase, prefer and set_aside, and excludes these arguments. Of a plan from another
+            process its fingerprint, or what its ``as_dict()`` gave (``kimbledb plan --json``); these arguments are then
+            those by which it was made. Where another run of the plan has applied all of it, there is nothing to do.
+            None for whatever is pending.
         progress: Called with each ``Event``; None for nobody.
         options: Deadline, timeouts and the like, in seconds; None for the defaults.
 
@@ -258,6 +286,7 @@ async def migrate(
     Raises:
         ConfigurationError: The target or an option cannot be used.
         PlanningError: No plan can be made.
+        PlanChangedError: What would be done is not the given plan; it says what has changed.
         PreflightError: The server lacks what a migration needs; nothing was touched. Where the role may not migrate,
             ``Options.or_wait`` waits instead.
         BackupError: The backup cannot be made; nothing was touched.
@@ -269,9 +298,13 @@ async def migrate(
         ConnectionLostError: The server went away and stayed away.
         OutcomeUnknownError: A caller's own connection was lost while a COMMIT was under way.
     """
-    with call_scope(progress) as about:
+    if isinstance(plan, Plan):
+        _check_alone(plan, catalog=catalog, schema=schema, to=to, phase=phase, prefer=prefer, set_aside=set_aside)
+        catalog, schema = Catalog(plan.migrations), plan.schema
+        to, phase, prefer, set_aside = attrs.astuple(plan.wishes)
+    with call_scope("migrate", progress) as call:
         executor = Executor(target, catalog=catalog, schema=schema, options=options, progress=progress)
-        about(executor.target.label, executor.schema)
+        call.about(executor.target.label, executor.schema)
         return await executor.apply(
             to=to,
             phase=phase,
@@ -280,7 +313,43 @@ async def migrate(
             backup=backup,
             allow_data_loss=allow_data_loss,
             set_aside=set_aside,
+            plan=plan,
         )
+
+
+def _check_alone(plan: Plan, **others: object) -> None:
+    """Refuse arguments that a plan holds, and a plan that holds no SQL.
+
+    Raises:
+        ConfigurationError: There is such an argument, or the plan comes from another process.
+    """
+    given = [name for name, value in others.items() if value is not None and value != ()]
+    if given:
+        raise ConfigurationError(
+            f"plan excludes {', '.join(given)}", hint="the plan was made by these arguments, and holds them"
+        )
+    if not all(migration.holds_sql for migration in plan.migrations):
+        raise ConfigurationError(
+            "this plan was pickled, and holds no SQL",
+            hint="pass its fingerprint, with the catalog, the schema and the limits by which it was made",
+        )
+
+
+@frozen(eq=False)
+class _Due(Report):
+    """The part of a plan that a run is about. `kimbledb plan` shows all of it."""
+
+    plan: Plan
+
+    @property
+    def summary(self) -> str:
+        return self.plan.summary
+
+    def as_tables(self) -> tuple[Table, ...]:
+        return (self.plan.due_as_table(),)
+
+    def as_dict(self) -> dict[str, Json]:
+        return self.plan.as_dict()
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -292,6 +361,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--allow-data-loss",
         action="store_true",
         help="even if rows or values are lost and the migration does not say so",
+    )
+    parser.add_argument(
+        "--plan",
+        metavar="FINGERPRINT",
+        help="only if what would be done is the plan of this fingerprint, or of the file that `plan --json` or `rehearse --json` wrote",
     )
     parser.add_argument("--dry-run", action="store_true", help="only show the plan, and change nothing")
     parser.add_argument("--no-verify", action="store_true", help="skip the verification")
@@ -313,13 +387,18 @@ async def command(invocation: Invocation) -> int:
         "prefer": given.prefer,
         "set_aside": given.set_aside,
     }
+    signed = None if given.plan is None else _signed(given.plan)
+    if signed is not None and given.dry_run:
+        raise ConfigurationError(
+            "--plan and --dry-run exclude each other", hint="`kimbledb plan --fingerprint` prints that of now"
+        )
     async with invocation.target() as target:
         if given.dry_run:
             plan = await Executor(target, **common).plan(**limits)
             invocation.show(plan)
             return ExitCode.REFUSED if plan.refused else ExitCode.DONE
         if invocation.watcher is not None:
-            invocation.show(await Executor(target, **common).plan(**limits))
+            invocation.show(_Due(await Executor(target, **common).plan(**limits)))
         report = await migrate(
             target,
             **common,
@@ -327,6 +406,7 @@ async def command(invocation: Invocation) -> int:
             verify=not given.no_verify,
             backup=given.backup,
             allow_data_loss=given.allow_data_loss,
+            plan=signed,
             progress=invocation.watcher,
         )
         verification = None if given.no_verify else await verify(target, **common)
@@ -337,10 +417,34 @@ async def command(invocation: Invocation) -> int:
                 invocation.line(f"  went: {loss}")
             for table in report.set_aside:
                 invocation.line(f"  set aside: {table}")
-            if report.applied:
-                invocation.show(await Executor(target, **common).plan(**limits))
             if verification is not None:
                 invocation.show(verification, detail=True)
         elif verification is not None and not verification.ok and not given.json:
             invocation.show(verification)
     return int(verification is not None and not verification.ok)
+
+
+def _signed(given: str) -> Mapping[str, Json] | str:
+    """Return the plan that ``--plan`` names: a fingerprint, or what a file holds.
+
+    Raises:
+        ConfigurationError: It is neither.
+    """
+    import json  # only where a plan is given
+    from pathlib import Path
+
+    from kimbledb.model.basis import is_fingerprint
+
+    if is_fingerprint(given):
+        return given
+    try:
+        found = json.loads(Path(given).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not JSON"
+        raise ConfigurationError(
+            f"--plan {given}: no fingerprint of a plan, and no file of one: {reason}",
+            hint="`kimbledb plan --fingerprint` prints a fingerprint, `kimbledb plan --json` a plan",
+        ) from None
+    # A rehearsal holds the plan that it is about.
+    plan = found.get("plan", found) if isinstance(found, dict) else {}
+    return plan if isinstance(plan, dict) else {}

@@ -16,7 +16,7 @@ from kimbledb.server.notifications import call_scope
 from kimbledb.server.options import Options
 from kimbledb.server.targets import TargetLike, is_named
 
-GROUPS = ("database", "limits")
+GROUPS = ("database", "limits", "many")
 
 
 async def plan(
@@ -50,10 +50,10 @@ async def plan(
     """
     if not is_named(target):
         return Planner(catalog_of(catalog), prefer=prefer).plan(to=to, phase=phase, schema=schema_of(schema))
-    with call_scope() as about:
+    with call_scope("plan") as call:
         executor = Executor(target, catalog=catalog, schema=schema, options=options)
-        about(executor.target.label, executor.schema)
-        return await executor.plan(to=to, phase=phase, prefer=prefer, set_aside=set_aside)
+        call.about(executor.target.label, executor.schema)
+        return call.done(await executor.plan(to=to, phase=phase, prefer=prefer, set_aside=set_aside))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,6 +67,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="write what is not applied as Markdown, for a pull request, into a file or instead of the table",
     )
+    parser.add_argument(
+        "--fingerprint", action="store_true", help="print the fingerprint alone, which `migrate --plan` takes"
+    )
     parser.add_argument("--svg", metavar="FILE", help="draw the plan into a file")
     parser.add_argument("--mermaid", metavar="FILE", help="write the plan as a Mermaid flowchart")
 
@@ -76,6 +79,8 @@ async def command(invocation: Invocation) -> int:
     given = invocation.given
     if given.markdown == "" and given.json:
         raise ConfigurationError("--markdown and --json exclude each other", hint="give --markdown a file")
+    if given.fingerprint and (given.json or given.markdown == ""):
+        raise ConfigurationError("--fingerprint prints nothing else", hint="give --markdown a file, and omit --json")
     found = _for_nothing(invocation) if given.empty else await _for_target(invocation)
     for file, picture in (
         (given.svg, found.to_svg),
@@ -84,7 +89,9 @@ async def command(invocation: Invocation) -> int:
     ):
         if file:
             invocation.write(picture(), file)
-    if given.markdown == "":
+    if given.fingerprint:
+        invocation.write(f"{found.fingerprint}\n", None)
+    elif given.markdown == "":
         invocation.write(found.to_markdown(), None)
     else:
         invocation.show(found)

@@ -26,7 +26,8 @@ from kimbledb.model.evidence import Evidence
 from kimbledb.model.migration import Migration
 from kimbledb.model.names import quote_array, quote_literal
 from kimbledb.model.objects import DatabaseObject
-from kimbledb.model.plan import Plan, StepState
+from kimbledb.model.plan import Plan
+from kimbledb.model.step import StepState
 from kimbledb.model.text import one_line
 from kimbledb.operations.migrate import Executor
 from kimbledb.planning.fold import fold, owners_of

@@ -10,7 +10,6 @@ from __future__ import annotations
 import graphlib
 import json
 import os
-import sys
 from typing import TYPE_CHECKING, Any
 
 from kimbledb.catalog.catalog import Catalog
@@ -41,11 +40,11 @@ from kimbledb.server.targets import TargetLike, target_of
 from kimbledb.version import __version__
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from argparse import ArgumentParser
 
     from kimbledb.execution.command import Invocation
 
-GROUPS = ("database", "backup")
+GROUPS = ("database", "backup", "asking")
 #: The SQLSTATE of a DROP of an object that others depend on (manual, appendix A).
 _NEEDED = "2BP01"
 
@@ -60,12 +59,14 @@ class Reset:
         catalog: Catalog | None,
         confirm: str,
         allow_data_loss: bool,
+        dry_run: bool,
         backup: str | os.PathLike[str] | None,
     ) -> None:
         self.schema = request.schema
         self.catalog = catalog
         self.confirm = confirm
         self.allow_data_loss = allow_data_loss
+        self.dry_run = dry_run
         self._run = Run(request, backup=backup)
         self.runner = self._run.runner
         self.losses: tuple[Loss, ...] = ()
@@ -76,12 +77,14 @@ class Reset:
     async def run(self) -> ResetReport:
         """Reset the schema, and return the report."""
         database = await self._run.until_done(self._work)
-        return self._run.done(ResetReport(database, self.schema, self.dropped, self.losses, self._run.clock()))
+        return self._run.done(
+            ResetReport(database, self.schema, self.dropped, self.losses, self._run.clock(), self.dry_run)
+        )
 
     async def _work(self, session: Session) -> str:
         self.runner.doing = "looking at the schema"
         state = await history.look(session, self.schema)
-        if self.confirm != state.database:
+        if self.confirm != state.database and not self.dry_run:
             raise ConfirmationError(self.confirm, state.database)
         if await self._run.settle(session, state):
             # Objects that are present now were made after the reset.
@@ -99,11 +102,14 @@ class Reset:
                 + "\n".join(
                     f"  {one_line(outsider)} needs {one_line(needed)}" for outsider, needed in found["outsiders"]
                 ),
-                hint="drop or change them first, or name the catalog whose migrations made them: catalog=... (--catalog DIR)",
+                hint="drop or change them first, or name the catalog whose migrations made them: catalog=...",
                 dependents=[outsider for outsider, _ in found["outsiders"]],
             )
         objects = _in_order(found["objects"])
         await self._weigh(session, found["stakes"])
+        if self.dry_run:
+            self.dropped = _named(objects)
+            return state.database
         await self._run.back_up(session, state)
         await self._drop(session, state, found, objects)
         return state.database
@@ -135,14 +141,14 @@ class Reset:
         # Counting the rows of a table can call functions in its policies and views.
         await session.send("BEGIN READ ONLY;\n" + session.settings() + session.guarded([self.schema]) + "COMMIT;\n")
         self.losses = await data_loss.count(session, self.schema, stakes)
-        if self.losses and not self.allow_data_loss:
+        if self.losses and not self.allow_data_loss and not self.dry_run:
             raise DataLossError(self.losses)
 
     async def _drop(
         self, session: Session, state: DatabaseState, found: dict[str, Any], objects: list[dict[str, Any]]
     ) -> None:
         self.runner.doing = f'resetting the schema "{self.schema}"'
-        dropped = tuple(DatabaseObject(each["kind"], each["name"]) for each in objects)
+        dropped = _named(objects)
         detail = {
             "run": self.runner.run_id,
             "objects": [str(each) for each in dropped],
@@ -200,6 +206,7 @@ async def reset(
     catalog: Catalog | None = None,
     schema: str | None = None,
     allow_data_loss: bool = False,
+    dry_run: bool = False,
     backup: str | os.PathLike[str] | None = None,
     options: Options | None = None,
 ) -> ResetReport:
@@ -215,10 +222,11 @@ async def reset(
     Args:
         target: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them. None
             reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
-        confirm: The name of the database, which must be that of the target.
+        confirm: The name of the database, which must be that of the target. A dry run does not look at it.
         catalog: The migrations that made objects in other schemas; None where none did.
         schema: The name of the target schema; None for ``public``.
         allow_data_loss: Whether rows may go.
+        dry_run: Whether only to report what would be dropped and lost.
         backup: The path of a file to write a backup of the whole database to, before anything is changed
             and only where there is something to do. ``restore()`` brings it back. A file that is
             there is never overwritten. None for no backup.
@@ -234,57 +242,61 @@ async def reset(
         BackupError: The backup cannot be made.
         OutcomeUnknownError: A caller's own connection was lost while a COMMIT was under way.
     """
-    with call_scope() as about:
+    with call_scope("reset") as call:
         request = Request(target, schema=schema, options=options)
-        about(request.target.label, request.schema)
-        helper = Reset(request, catalog=catalog, confirm=confirm, allow_data_loss=allow_data_loss, backup=backup)
+        call.about(request.target.label, request.schema)
+        helper = Reset(
+            request,
+            catalog=catalog,
+            confirm=confirm,
+            allow_data_loss=allow_data_loss,
+            dry_run=dry_run,
+            backup=backup,
+        )
         return await helper.run()
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of the command."""
-    sure = parser.add_mutually_exclusive_group()
-    sure.add_argument("--confirm", metavar="NAME", help="the name of the database; a terminal is asked for it")
-    sure.add_argument("--yes", action="store_true", help="ask nothing: it is the database that the call names")
+    parser.add_argument(
+        "--confirm",
+        metavar="NAME",
+        help="the name of the database: it must be that of the target. A terminal is asked for it; elsewhere the call needs "
+        "it, or --yes for the database that the call names",
+    )
     parser.add_argument("--allow-data-loss", action="store_true", help="even where rows go with it")
 
 
 async def command(invocation: Invocation) -> int:
     """Drop every object of the schema."""
     given = invocation.given
+    wanted: dict[str, Any] = {
+        "catalog": invocation.catalog,
+        "schema": invocation.schema,
+        "options": invocation.options,
+    }
     async with invocation.target() as target:
+        label = target_of(target).label
+        if given.dry_run:
+            invocation.show(await reset(target, confirm="", **wanted, dry_run=True))
+            return 0
+        confirm = label.rpartition("/")[2] if given.confirm is None else given.confirm
+        if given.confirm is None and invocation.can_ask:
+            would = await reset(target, confirm="", **wanted, dry_run=True)
+            invocation.show(would)
+            # A loss that is not allowed is refused below, whatever the answer.
+            if not would.losses or given.allow_data_loss:
+                confirm = invocation.ask(f"Drop all of this? The name of the database in {one_line(label)}: ")
+        elif given.confirm is None and not given.yes:
+            raise ConfigurationError(
+                "a reset drops every object of the schema, and nobody can be asked here",
+                hint="name the database by --confirm NAME, or pass --yes",
+            )
         report = await reset(
-            target,
-            confirm=_confirmed(given, target_of(target).label),
-            catalog=invocation.catalog,
-            schema=invocation.schema,
-            allow_data_loss=given.allow_data_loss,
-            backup=given.backup,
-            options=invocation.options,
+            target, confirm=confirm, **wanted, allow_data_loss=given.allow_data_loss, backup=given.backup
         )
     invocation.show(report)
     return 0
-
-
-def _confirmed(given: Namespace, label: str) -> str:
-    """Return the name of the database that is meant: as given, as the call names it (``--yes``), or as a terminal answers.
-
-    Raises:
-        ConfigurationError: None is given, and nobody can be asked.
-    """
-    if given.confirm is not None:
-        return str(given.confirm)
-    if given.yes:
-        return label.rpartition("/")[2]
-    if not sys.stdin.isatty():
-        raise ConfigurationError(
-            "a reset drops every object of the schema, and nobody can be asked here",
-            hint="name the database by --confirm NAME, or pass --yes",
-        )
-    # Standard output may be read by a program.
-    sys.stderr.write(f"This drops every object of the schema in {one_line(label)}. The name of the database: ")
-    sys.stderr.flush()
-    return input()
 
 
 def _meaning(error: ServerError) -> Exception | None:
@@ -300,6 +312,10 @@ def _meaning(error: ServerError) -> Exception | None:
             f"{first_line(error)}; nothing was touched:\n{error.detail}", hint="drop or change them first"
         )
     return None
+
+
+def _named(objects: list[dict[str, Any]]) -> tuple[DatabaseObject, ...]:
+    return tuple(DatabaseObject(each["kind"], each["name"]) for each in objects)
 
 
 def _in_order(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:

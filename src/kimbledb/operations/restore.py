@@ -35,10 +35,11 @@ async def restore(path: str | os.PathLike[str], target: TargetLike = None, *, op
         BackupError: The database is not empty, the file cannot be read, or
             something in it cannot be made there; nothing was touched.
     """
-    with call_scope() as about:
+    with call_scope("restore") as call:
         where = target_of(target)
-        about(where.label, None)
+        call.about(where.label, None)
         await backup.restore(path, where, options=options)
+        call.done(None)
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
+
+from attrs import evolve
 
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import ConfigurationError
-from kimbledb.execution.command import Invocation, name_or_number
+from kimbledb.execution.command import ExitCode, Invocation, name_or_number
 from kimbledb.execution.rolling_back import RollbackRun
 from kimbledb.execution.run import Request, Run
 from kimbledb.model.operator_reports import RollbackReport
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 
     from kimbledb.events import Watcher
 
-GROUPS = ("database", "backup")
+GROUPS = ("database", "backup", "asking")
 
 
 class Rollback(Request):
@@ -45,6 +48,7 @@ class Rollback(Request):
         *,
         phase: int | None = None,
         to: str | int | None = None,
+        steps: int | None = None,
         cascade: bool = False,
         allow_data_loss: bool = False,
         include_adopted: bool = False,
@@ -53,12 +57,14 @@ class Rollback(Request):
     ) -> RollbackReport:
         """Roll back migrations, newest first, one transaction each.
 
-        Exactly one of ``name``, ``phase`` and ``to`` says which.
+        Exactly one of ``name``, ``phase``, ``to`` and ``steps`` says which.
 
         Args:
             name: A migration's name or number: roll back that one.
             phase: A phase's number: roll back all its migrations.
             to: The name or number of the last migration, in plan order, that stays; 0 rolls back everything.
+        steps: How many to roll back, of those that history shows as applied last.
+            steps: How many to roll back, of those that history shows as applied last.
             cascade: Whether to roll back the applied migrations that need one of these, too.
             allow_data_loss: Whether rows and values may be lost.
             include_adopted: Whether adopted migrations may be rolled back.
@@ -70,18 +76,27 @@ class Rollback(Request):
             The migrations that were rolled back, and the data that was lost with them.
 
         Raises:
-            ConfigurationError: Not exactly one of the three was given.
+            ConfigurationError: Not exactly one of the four was given.
             KimbleDBError: As ``kimbledb.rollback()`` raises it; a script that failed was rolled back.
         """
-        given = [each for each in (name, phase, to) if each is not None]
+        given = [each for each in (name, phase, to, steps) if each is not None]
         if len(given) != 1:
             raise ConfigurationError(
-                "a rollback needs exactly one of a name, a phase and `to`",
-                hint="a name or number rolls back one migration, phase=17 a phase, to=12 all after #12, to=0 everything",
+                "a rollback needs exactly one of a migration, a phase, `to` and `steps`",
+                hint="a name or number rolls back one migration, phase=17 a phase, steps=2 the last two that were applied, "
+                "to=12 all after #12, to=0 everything",
             )
+        if steps is not None and steps < 1:
+            raise ConfigurationError(f"steps is {steps!r}, but it must be at least 1")
         self._check_known(name, phase, to)
         goal = RollbackGoal(
-            catalog=self.catalog, name=name, phase=phase, to=to, cascade=cascade, include_adopted=include_adopted
+            catalog=self.catalog,
+            name=name,
+            phase=phase,
+            to=to,
+            steps=steps,
+            cascade=cascade,
+            include_adopted=include_adopted,
         )
         run = Run(self, backup=backup)
         rollback = RollbackRun(goal, run, allow_data_loss=allow_data_loss, dry_run=dry_run)
@@ -103,6 +118,7 @@ async def rollback(
     *,
     phase: int | None = None,
     to: str | int | None = None,
+    steps: int | None = None,
     catalog: Catalog | None = None,
     schema: str | None = None,
     cascade: bool = False,
@@ -115,7 +131,7 @@ async def rollback(
 ) -> RollbackReport:
     """Roll back migrations, newest first, one transaction each.
 
-    Exactly one of ``name``, ``phase`` and ``to`` says which.
+    Exactly one of ``name``, ``phase``, ``to`` and ``steps`` says which.
 
     Args:
         target: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them. None
@@ -123,6 +139,7 @@ async def rollback(
         name: A migration's name or number: roll back that one.
         phase: A phase's number: roll back all its migrations.
         to: The name or number of the last migration, in plan order, that stays; 0 rolls back everything.
+        steps: How many to roll back, of those that history shows as applied last.
         catalog: The migrations; None for the built-in ones.
         schema: The name of the target schema; None for ``public``. It is never dropped.
         cascade: Whether to roll back the applied migrations that need one of these, too.
@@ -139,20 +156,21 @@ async def rollback(
         The migrations that were rolled back, and the data that was lost with them.
 
     Raises:
-        ConfigurationError: Not exactly one of the three was given.
+        ConfigurationError: Not exactly one of the four was given.
         RollbackRefusedError: The rollback would take more than was asked for: other migrations
             need one of these, data would be lost, one is not applied, or one was adopted.
         BackupError: The backup cannot be made; nothing was touched.
         RollbackError: A script failed, and was rolled back.
         OutcomeUnknownError: A caller's own connection was lost while a COMMIT was under way.
     """
-    with call_scope(progress) as about:
+    with call_scope("rollback", progress) as call:
         helper = Rollback(target, catalog=catalog, schema=schema, options=options, progress=progress)
-        about(helper.target.label, helper.schema)
+        call.about(helper.target.label, helper.schema)
         return await helper.run(
             name,
             phase=phase,
             to=to,
+            steps=steps,
             cascade=cascade,
             allow_data_loss=allow_data_loss,
             include_adopted=include_adopted,
@@ -163,7 +181,14 @@ async def rollback(
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("name", nargs="?", type=name_or_number, metavar="MIGRATION", help="roll back that one")
+    parser.add_argument(
+        "name",
+        nargs="?",
+        type=name_or_number,
+        metavar="MIGRATION",
+        help="roll back that one, by its name or number; `-1` rolls back the last one that was applied, `-N` the last N",
+    )
+    parser.add_argument("--steps", type=int, metavar="N", help="the same as -N: the last N by history, newest first")
     parser.add_argument("--phase", type=int, help="roll back all of that phase")
     parser.add_argument(
         "--to", type=name_or_number, metavar="MIGRATION", help="roll back all after that one; 0 rolls back everything"
@@ -171,33 +196,54 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--cascade", action="store_true", help="roll back those that need it, too")
     parser.add_argument("--allow-data-loss", action="store_true", help="even if rows or values are lost")
     parser.add_argument("--include-adopted", action="store_true", help="roll back adopted migrations, too")
-    parser.add_argument("--dry-run", action="store_true", help="only show what would be rolled back and lost")
 
 
 async def command(invocation: Invocation) -> int:
     """Roll back migrations, and never lose data unasked."""
     given = invocation.given
-    if sum(each is not None for each in (given.name, given.phase, given.to)) != 1:
+    name, steps = _last(given.name, given.steps)
+    if sum(each is not None for each in (name, given.phase, given.to, steps)) != 1:
         raise ConfigurationError(
-            "a rollback needs exactly one of a migration, --phase and --to",
-            hint="`kimbledb rollback NAME` rolls back one migration, --phase 17 a phase, --to 12 all after #12, "
-            "--to 0 everything",
+            "a rollback needs exactly one of a migration, -N, --phase and --to",
+            hint="`kimbledb rollback NAME` rolls back one migration, -1 the one that was applied last, --phase 17 a phase, "
+            "--to 12 all after #12, --to 0 everything",
         )
+    wanted: dict[str, Any] = {
+        "phase": given.phase,
+        "to": given.to,
+        "steps": steps,
+        "catalog": invocation.catalog,
+        "schema": invocation.schema,
+        "cascade": given.cascade,
+        "include_adopted": given.include_adopted,
+        "options": invocation.options,
+    }
     async with invocation.target() as target:
+        if not given.dry_run and invocation.can_ask:
+            would = await rollback(target, name, **wanted, dry_run=True)
+            invocation.show(evolve(would, derived=dict.fromkeys(would.derived, "")))
+            if not would.rolled_back:
+                return ExitCode.DONE
+            # A loss that is not allowed is refused below, whatever the answer.
+            is_refused = bool(would.handmade) or (bool(would.losses) and not given.allow_data_loss)
+            if not is_refused and invocation.ask("Roll back? [y/N] ").casefold() not in ("y", "yes"):
+                invocation.line("nothing was changed")
+                return ExitCode.REFUSED
         report = await rollback(
             target,
-            given.name,
-            phase=given.phase,
-            to=given.to,
-            catalog=invocation.catalog,
-            schema=invocation.schema,
-            cascade=given.cascade,
+            name,
+            **wanted,
             allow_data_loss=given.allow_data_loss,
-            include_adopted=given.include_adopted,
             dry_run=given.dry_run,
             backup=given.backup,
             progress=invocation.watcher,
-            options=invocation.options,
         )
     invocation.show(report)
-    return 0
+    return ExitCode.DONE
+
+
+def _last(name: str | int | None, steps: int | None) -> tuple[str | int | None, int | None]:
+    """Return the name and the steps of a call: `-2` is no name."""
+    if isinstance(name, str) and steps is None and re.fullmatch(r"-\d+", name):
+        return None, -int(name)
+    return name, steps

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from kimbledb.catalog.catalog import Catalog
-from kimbledb.errors import AlternativesError, ChangedMigrationError, UnknownMigrationError
+from kimbledb.errors import AlternativesError, ChangedMigrationError, ConfigurationError, UnknownMigrationError
 from kimbledb.execution import bootstrap, load_plan
 from kimbledb.execution.command import name_or_number
 from kimbledb.execution.messages import begin_step
@@ -14,7 +14,8 @@ from kimbledb.execution.run import Request, Run, Sent
 from kimbledb.inspection import preflight
 from kimbledb.model.names import near, quote_identifier
 from kimbledb.model.operator_reports import AdoptionReport
-from kimbledb.model.plan import Plan, Step, StepState
+from kimbledb.model.plan import Plan
+from kimbledb.model.step import Step, StepState
 from kimbledb.planning import refused_plans
 from kimbledb.planning.planner import Goal, Planner
 from kimbledb.server import queries
@@ -73,9 +74,9 @@ async def stamp(
         OutcomeUnknownError: A caller's own connection was lost while a COMMIT was under way.
     """
     wanted = (names,) if isinstance(names, str | int) else tuple(names)
-    with call_scope() as about:
+    with call_scope("stamp") as call:
         stamping = _Stamping(target, catalog=catalog, schema=schema, options=options)
-        about(stamping.target.label, stamping.schema)
+        call.about(stamping.target.label, stamping.schema)
         return await stamping.run(wanted, applied=applied)
 
 
@@ -139,7 +140,7 @@ class _Stamping(Request):
                 raise AlternativesError(
                     f"{step.name} and {' and '.join(others)} exclude each other",
                     [step.name, *others],
-                    hint=f"stamp one of them; applied=False (--remove) takes {others[0]} out of history",
+                    hint=f"stamp one of them; applied=False takes {others[0]} out of history",
                 )
         changed = [step for step in steps if step.state is StepState.CHANGED]
         if changed:
@@ -150,7 +151,7 @@ class _Stamping(Request):
                     if step.recorded
                 ]
             )
-            error.hint = "restore the file; or take the row out of history (applied=False, --remove) and stamp it anew"
+            error.hint = "restore the file; or take the row out of history (applied=False) and stamp it anew"
             raise error
         return [step for step in steps if not (step.is_applied and step.recorded and not step.recorded.legacy)]
 
@@ -192,6 +193,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 async def command(invocation: Invocation) -> int:
     """Record migrations in history by name, where nothing could show that they are applied."""
     given = invocation.given
+    every = [each for each in given.names if str(each).casefold() in ("all", "head", "heads", "latest")]
+    if every and every[0] not in invocation.catalog:
+        raise ConfigurationError(
+            f"`kimbledb stamp` takes names and numbers, and {every[0]!r} is none",
+            hint="`kimbledb adopt` records all that the database shows to be applied; stamp is for what it cannot show",
+        )
     async with invocation.target() as target:
         report = await stamp(
             target,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.execution.load_plan import load_plan
 from kimbledb.execution.run import Request
+from kimbledb.model.forecast import Forecast, PastForecasts
 from kimbledb.model.names import quote_identifier, quote_literal
 from kimbledb.model.operator_reports import Load, Status, TableUse
 from kimbledb.planning.planner import Goal, Planner
@@ -46,10 +47,10 @@ async def status(
     Raises:
         ConfigurationError: The target cannot be used.
     """
-    with call_scope() as about:
+    with call_scope("status") as call:
         request = Request(target, catalog=catalog, schema=schema, options=options)
-        about(request.target.label, request.schema)
-        return await _look(request)
+        call.about(request.target.label, request.schema)
+        return call.done(await _look(request))
 
 
 async def _look(request: Request) -> Status:
@@ -62,9 +63,11 @@ async def _look(request: Request) -> Status:
         runner.doing = "reading the state of the database"
         state = loaded.state
         log = ()
+        forecasts: list[tuple[float, float | None, int]] = []
         if state.log_position is not None:
             entries = await session.ask(queries.question("latest_events", schema=quote_identifier(name)))
             log = tuple(entries)
+            forecasts = await session.ask(queries.question("past_forecasts", schema=quote_identifier(name)))
         usage = await session.ask(queries.question("usage", schema=quote_literal(name)))
         return Status(
             database=state.database,
@@ -80,6 +83,7 @@ async def _look(request: Request) -> Status:
                 for name, rows, size, whole, by_index, unused in usage["tables"]
             ),
             load=Load(*usage["load"]),
+            forecasts=PastForecasts.of((Forecast(low, high), taken / 1000) for low, high, taken in forecasts),
         )
 
     return await runner.run(work)

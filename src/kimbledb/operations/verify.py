@@ -16,10 +16,10 @@ from kimbledb.model.forms import Forms
 from kimbledb.model.migration import Migration, schemas_reached
 from kimbledb.model.names import quote_array, quote_literal
 from kimbledb.model.objects import Key
-from kimbledb.model.plan import StepState
 from kimbledb.model.reports import VerificationReport
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.state import DatabaseState
+from kimbledb.model.step import StepState
 from kimbledb.model.text import few
 from kimbledb.planning import drift, evidence
 from kimbledb.planning.fold import fold
@@ -35,7 +35,7 @@ from kimbledb.server.targets import TargetLike
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
-GROUPS = ("database",)
+GROUPS = ("database", "many")
 #: How many of its findings a check names. ``rows`` holds them all.
 _SHOWN = 5
 
@@ -208,10 +208,10 @@ async def verify(
         ConfigurationError: The target cannot be used.
         UnknownMigrationError: ``only`` names nothing.
     """
-    with call_scope() as about:
+    with call_scope("verify") as call:
         helper = Verifier(target, catalog=catalog, schema=schema, options=options)
-        about(helper.target.label, helper.schema)
-        return await helper.verify(only, strict=strict)
+        call.about(helper.target.label, helper.schema)
+        return call.done(await helper.verify(only, strict=strict))
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -57,9 +57,9 @@ async def wait(
         HistoryError: The history is another application's, or has a shape that cannot be read.
         PreflightError: The role may not read history.
     """
-    with call_scope(progress) as about:
+    with call_scope("wait", progress) as call:
         request = Request(target, catalog=catalog, schema=schema, options=options, progress=progress)
-        about(request.target.label, request.schema)
+        call.about(request.target.label, request.schema)
         return await _until_current(request)
 
 

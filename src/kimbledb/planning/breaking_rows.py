@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from attrs import frozen
 
+from kimbledb.model.names import split_list, words_of
 from kimbledb.model.objects import DatabaseObject, Facts, Key, parts_of, quoted
 from kimbledb.planning.fold import relation_of, split
 from kimbledb.planning.later_rows import ROW, LaterRows, TableRows, names_in
-from kimbledb.planning.mentions import in_order
-from kimbledb.planning.writer.names import identifier, own_name, split_list, texts, written
+from kimbledb.planning.writer.names import identifier, own_name, texts, written
 
 #: A list of names, some in quotes.
 _LIST = r'(?:"(?:[^"]|"")*"|[^")])*'
@@ -360,7 +360,7 @@ class _Rule:
 
     def named_in(self, *expressions: str) -> list[str]:
         """Return the columns of the table that expressions name, in their order."""
-        words = [word for each in expressions for word in in_order(each)]
+        words = [word for each in expressions for word in words_of(each)]
         return [each for each in dict.fromkeys(words) if each in (self.own.columns or ())]
 
 

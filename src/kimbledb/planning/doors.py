@@ -20,10 +20,10 @@ from functools import cached_property
 from attrs import define, field, frozen
 
 from kimbledb.model.forms import Forms
+from kimbledb.model.names import words_in
 from kimbledb.model.objects import DatabaseObject, Facts, Key, has_expressions, parts_of
 from kimbledb.planning.closed import CLOSED_TO, undeclared
 from kimbledb.planning.fold import RELATIONS, Belongings, columns_of, granted, split
-from kimbledb.planning.mentions import words_in
 from kimbledb.planning.writer.names import texts
 
 #: A string constant and the type of a cast, whose words are no names of columns.

@@ -483,7 +483,7 @@ def _cannot_be_compared(doubtful: Sequence[_Doubtful]) -> list[Check]:
                 }
                 for each in doubtful
             ),
-            hint="adopt() renews the record of forms in history, and so does migrate() when it applies a migration",
+            hint="`kimbledb adopt` renews the record of forms in history, and so does a run that applies a migration",
             informative=True,
         )
     ]

@@ -7,6 +7,7 @@ cannot be compared here counts as present, too. An object that is known by name 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 
@@ -88,8 +89,9 @@ class _Weighed:
     def finding(self, *, begun: bool, in_the_way: bool) -> Finding:
         return Finding(
             _verdict(self.present, self.missing, self.conflicts),
-            tuple(self.present),
-            tuple(self.missing),
+            # Each of thousands of plans for schemas of one catalog holds them.
+            tuple(map(sys.intern, self.present)),
+            tuple(map(sys.intern, self.missing)),
             tuple(self.conflicts),
             tuple(self.doubtful),
             begun,

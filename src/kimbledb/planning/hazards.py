@@ -19,6 +19,7 @@ from kimbledb.catalog import statements
 from kimbledb.model.completion import Completion
 from kimbledb.model.hazard import Hazard
 from kimbledb.model.migration import Migration
+from kimbledb.model.names import split_list
 from kimbledb.model.objects import parts_of
 from kimbledb.model.script import Script
 
@@ -84,7 +85,11 @@ _IS_NOT_NULL = _pattern(r".*\bnot null\b")
 #: In the definition of a column, outside of parentheses. A key to another table is looked up only for a value that rows
 #: get: a column without a default is NULL in each of them.
 _CHECKS_ROWS = _pattern(r".*(?:\bcheck\b|\breferences\b.*\bdefault\b|\bdefault\b.*\breferences\b)")
+#: What gives a new column a value in the rows that are there. Without it NOT NULL fails in each of them.
+_HAS_VALUE = _pattern(r".*\b(?:default|generated|(?:big|small)?serial)\b")
 _BUILDS_INDEX = _pattern(r".*\b(?:unique|primary key)\b")
+#: The types whose values are kept as they stand where they may be longer.
+_LENGTHS = re.compile(r"(?P<name>character varying|numeric|bit varying)(?:\((?P<most>\d+)(?:,(?P<scale>\d+))?\))?")
 #: Other names of the types whose names are not their own.
 _ALIASES = {
     "int": "integer",
@@ -112,7 +117,7 @@ _CURES = {
     _REWRITE: "add a new column, fill it in parts, and exchange the two; or run it when nobody works",
     _INDEX: "CREATE INDEX CONCURRENTLY in the migration's online.sql",
     _VALIDATION: "add it NOT VALID, and VALIDATE CONSTRAINT, in the migration's online.sql",
-    _ROWS: "make a backup first: `backup=`",
+    _ROWS: "make a backup first (backup=...)",
 }
 
 
@@ -224,7 +229,7 @@ def _after(texts: Sequence[str], tables: Tables) -> Tables:
         if (match := _CREATE_INDEX.match(text)) and match["index"] is not None:
             indexes.setdefault(_folded(match["index"]), _name(match["tables"], tables.schema) or "")
         elif (match := _ALTER_TABLE.match(text)) and (table := _name(match["tables"], tables.schema)) in there:
-            for action in _actions(match["actions"]):
+            for action in split_list(match["actions"]):
                 if added := _ADD_COLUMN.fullmatch(action):
                     there[table]["columns"].setdefault(
                         _folded(added["column"]), ["", _IS_NOT_NULL.match(added["rest"]) is not None]
@@ -278,7 +283,7 @@ def _alter_table(match: re.Match[str], table: str, tables: Tables) -> Iterator[_
     facts = tables.tables.get(table)
     if facts is None:
         return
-    for action in _actions(match["actions"]):
+    for action in split_list(match["actions"]):
         yield from _of_action(action, table, facts)
 
 
@@ -290,7 +295,9 @@ def _of_action(action: str, table: str, facts: Mapping[str, Any]) -> Iterator[_T
     if match := _ADD_CONSTRAINT.fullmatch(action):
         if match["column"] is not None and _folded(match["column"]) in facts["constraints"]:
             return
-        yield lock
+        # A key to another table keeps others from writing to both, and nobody from reading.
+        if match["kind"].split()[0].lower() != "foreign":
+            yield lock
         rest = match["rest"].lower()
         if match["kind"].split()[0].lower() in ("primary", "unique", "exclude"):
             if not re.match(r"\s*using\s+index", rest):
@@ -306,7 +313,7 @@ def _of_action(action: str, table: str, facts: Mapping[str, Any]) -> Iterator[_T
         outside = _outside_of_parentheses(match["rest"])
         if _BUILDS_INDEX.match(outside):
             yield _INDEX, table, f"{shown} builds an index while nobody may read"
-        if _CHECKS_ROWS.match(outside):
+        if _CHECKS_ROWS.match(outside) or (_IS_NOT_NULL.match(outside) and not _HAS_VALUE.match(outside)):
             yield _VALIDATION, table, f"{shown} looks at every row at once"
     elif match := _TYPE.fullmatch(action):
         there = facts["columns"].get(_folded(match["column"]))
@@ -314,7 +321,7 @@ def _of_action(action: str, table: str, facts: Mapping[str, Any]) -> Iterator[_T
         if there is None or there[0] == wanted:
             return
         yield lock
-        if not (there[0].startswith("character varying") and wanted in ("text", "character varying")):
+        if not _holds_each(wanted, there[0]):
             yield _REWRITE, table, f"{match['column']} from {there[0]} to {wanted} writes every row anew"
     elif match := _NOT_NULL.fullmatch(action):
         there = facts["columns"].get(_folded(match["column"]))
@@ -329,6 +336,18 @@ def _of_action(action: str, table: str, facts: Mapping[str, Any]) -> Iterator[_T
         yield lock
         if _REWRITING.fullmatch(action):
             yield _REWRITE, table, f"{shown} writes every row anew"
+
+
+def _holds_each(wanted: str, there: str) -> bool:
+    """Return whether a type is known to hold each value of another as it stands, so that no row is written anew."""
+    if wanted == "text":
+        return there.startswith("character varying")
+    new, old = _LENGTHS.fullmatch(wanted), _LENGTHS.fullmatch(there)
+    if new is None or old is None or new["name"] != old["name"]:
+        return False
+    if new["most"] is None or old["most"] is None:
+        return new["most"] is None
+    return int(new["most"]) >= int(old["most"]) and (new["scale"] or "0") == (old["scale"] or "0")
 
 
 def _create_index(match: re.Match[str], table: str, tables: Tables) -> Iterator[_Told]:
@@ -385,21 +404,6 @@ def _outside_of_parentheses(text: str) -> str:
         depth += (match[0] == "(") - (match[0] == ")")
         begin = match.end()
     return " ".join([*pieces, text[begin:]])
-
-
-def _actions(text: str) -> Iterator[str]:
-    """Tell the actions of an ALTER TABLE apart: at the commas outside of parentheses and quoted names."""
-    depth, begin = 0, 0
-    for match in re.finditer(r'"(?:[^"]|"")*"|[(),\[\]]', text):
-        token = match[0]
-        if token in ("(", "["):
-            depth += 1
-        elif token in (")", "]"):
-            depth -= 1
-        elif token == "," and depth == 0:  # noqa: S105 - of SQL
-            yield text[begin : match.start()].strip()
-            begin = match.end()
-    yield text[begin:].strip()
 
 
 def _names(text: str, schema: str | None) -> list[str]:

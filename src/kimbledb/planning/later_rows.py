@@ -13,11 +13,11 @@ from collections.abc import Collection, Iterable, Mapping
 
 from attrs import evolve, field, frozen
 
+from kimbledb.model.names import split_list, words_in
 from kimbledb.model.objects import DatabaseObject, Facts, Key, parts_of, quoted
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning.fold import split, under_new_names
-from kimbledb.planning.mentions import words_in
-from kimbledb.planning.writer.names import identifier, own_name, split_list, texts, written
+from kimbledb.planning.writer.names import identifier, own_name, texts, written
 
 #: The value of a column that is NULL in every row, before its type.
 _NULL = "NULL::"

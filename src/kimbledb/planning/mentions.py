@@ -6,15 +6,12 @@ many costs a needless constraint on the order, and no more. What the order gives
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from collections.abc import Iterable
 
+from kimbledb.model.names import words_in
 from kimbledb.model.objects import PARTS, DatabaseObject, Facts, Key, parts_of
 from kimbledb.planning.fold import split
 
-#: A word that may be a name, also within the quotes of a constant such as ``'orders_id_seq'::regclass``.
-_WORD = re.compile(r'"((?:[^"]|"")*)"|([^\W\d][\w$]*)')
 #: The facts of a kind that name no other object.
 _SILENT: dict[str, frozenset[str]] = {
     "comment": frozenset({"text"}),
@@ -122,23 +119,3 @@ def _text_of(each: DatabaseObject) -> str:
     if each.kind in ("function", "operator"):
         texts.append(each.name)  # it holds the types of the arguments
     return "\n".join(texts)
-
-
-@lru_cache(maxsize=4096)
-def words_in(text: str) -> frozenset[str]:
-    """Return the words of a text that can be names, in lower case unless quoted.
-
-    Args:
-        text: The text, such as an expression.
-    """
-    return frozenset(in_order(text))
-
-
-def in_order(text: str) -> Iterator[str]:
-    """Yield the words of a text that can be names, as they stand there.
-
-    Args:
-        text: The text, such as an expression.
-    """
-    for found in _WORD.finditer(text):
-        yield found[1].replace('""', '"') if found[1] is not None else found[2].lower()

@@ -19,6 +19,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from attrs import define, evolve, field, frozen
 
 from kimbledb.model.completion import Batches, Completion
+from kimbledb.model.names import split_list, words_in
 from kimbledb.model.objects import DatabaseObject, Fact, Facts, Key, parts_of, quoted
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning import writer
@@ -26,13 +27,10 @@ from kimbledb.planning.comparison import compare
 from kimbledb.planning.completion import Rows, Unfinished
 from kimbledb.planning.fills import batches, by_table
 from kimbledb.planning.fold import split
-from kimbledb.planning.mentions import mentioned, words_in
+from kimbledb.planning.mentions import mentioned
 from kimbledb.planning.writer.constraints import definition, is_reference, refers_to
-from kimbledb.planning.writer.names import own_name, split_list, texts, written
+from kimbledb.planning.writer.names import own_name, texts, written
 
-#: The bytes, without indexes, from which a table is large. An HNSW index on 1,536 dimensions, which is the slowest to build,
-#: takes 0.4 s for as many rows.
-LARGE = 1_000_000
 #: The bytes of the longest identifier.
 _LONGEST = 63
 _BESIDE = "_kimbledb_new"

@@ -10,15 +10,17 @@ import enum
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import AlternativesError, DependencyCycleError, UnknownMigrationError
 from kimbledb.model.evidence import AppliedMigration, Evidence, Finding, ObjectState
 from kimbledb.model.migration import Migration
 from kimbledb.model.names import folded, near
-from kimbledb.model.plan import TO_APPLY, Plan, Step, StepState
-from kimbledb.model.text import few
+from kimbledb.model.origin import Wishes
+from kimbledb.model.plan import Plan
+from kimbledb.model.step import TO_APPLY, Step, StepState
+from kimbledb.model.text import few, moment
 
 
 class Planner:
@@ -128,7 +130,9 @@ class Planner:
             self._step(self.catalog[name], history, evidence, choices, needs, name in selected, moved)
             for name in self.ordered(needs)
         ]
-        return Plan(tuple(steps) + tuple(_unknown_step(row) for row in strangers), schema)
+        wishes = Wishes(None if to is None else self.catalog[to].name, phase, self.prefer)
+        every = tuple(steps) + tuple(_unknown_step(row) for row in strangers)
+        return Plan(every, schema, wishes=wishes, evidence=evidence)
 
     def _matched(self, applied: Iterable[str | AppliedMigration]) -> dict[str, AppliedMigration]:
         """Return the rows of history by migration. A name without ``.sql`` matches its migration as well."""
@@ -386,7 +390,7 @@ def _check_one_is_left(thing: str, providers: Sequence[Migration], replaced: Map
         raise AlternativesError(
             f"{thing} is provided by {' and '.join(each.name for each in free)}, and none is chosen",
             names,
-            hint=f"choose one: prefer=({free[0].name!r},), or --prefer {free[0].name}",
+            hint=f"choose one, as by prefer=({free[0].name!r},)",
         )
 
 
@@ -395,7 +399,7 @@ def _nothing_left(thing: str, names: Sequence[str], replaced: Mapping[str, _Choi
     return AlternativesError(
         f"no migration that provides {thing} remains: {used}",
         names,
-        hint=f"choose one: prefer=({names[0]!r},), or --prefer {names[0]}",
+        hint=f"choose one, as by prefer=({names[0]!r},)",
     )
 
 
@@ -455,7 +459,7 @@ def _legacy_state(migration: Migration, row: AppliedMigration, evidence: Evidenc
     if finding.state is ObjectState.APPLIED:
         if row.checksum == migration.checksum:
             return StepState.APPLIED, said
-        return StepState.APPLIED, f"{said}; {_all_there(finding)}; adopt() records the checksum"
+        return StepState.APPLIED, f"{said}; {_all_there(finding)}; `kimbledb adopt` records the checksum"
     if finding.state is ObjectState.CONFLICTING:
         return StepState.CONFLICTING, f"{said}, but {few(finding.conflicts)}"
     if not finding.present:
@@ -503,12 +507,14 @@ def _all_there(finding: Finding) -> str:
         return "nothing left to repair"
     shown = f"all {count} objects exist"
     if finding.doubtful:
-        shown += f"; the expressions of {few(finding.doubtful)} are compared only when adopt() or migrate() runs"
+        shown += (
+            f"; the expressions of {few(finding.doubtful)} are compared only when `kimbledb adopt` or `migrate` runs"
+        )
     return shown
 
 
 def _when(row: AppliedMigration) -> str:
-    return f" {row.applied_at[:19].replace('T', ' ')}" if row.applied_at else ""
+    return f" {moment(row.applied_at)}" if row.applied_at else ""
 
 
 def _unknown_step(row: AppliedMigration) -> Step:
@@ -572,4 +578,7 @@ class Goal:
         """
         if not self.deciding:
             return self.planner.standing(applied, shown, schema=self.schema)
-        return self.planner.plan(applied or (), shown, to=self.to, phase=self.phase, schema=self.schema)
+        plan = self.planner.plan(applied or (), shown, to=self.to, phase=self.phase, schema=self.schema)
+        if not self.set_aside:
+            return plan
+        return evolve(plan, wishes=evolve(plan.wishes, set_aside=tuple(sorted(self.set_aside))))

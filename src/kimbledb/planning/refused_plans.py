@@ -13,7 +13,8 @@ from kimbledb.errors import (
     UnrecordedObjectsError,
 )
 from kimbledb.model.evidence import Evidence, ObjectState
-from kimbledb.model.plan import Plan, StepState
+from kimbledb.model.plan import Plan
+from kimbledb.model.step import StepState
 from kimbledb.model.text import few
 
 
@@ -36,8 +37,8 @@ def refuse_another_application(schema: str, plan: Plan) -> None:
         raise HistoryError(
             f'the history in the schema "{schema}" is another application\'s: it holds {few(others)} and nothing of this '
             "catalog; nothing was run",
-            hint="give this catalog a schema of its own (schema=..., --schema ...), or join it with the other one (one + "
-            "other, --catalog twice); if it is the same application, and its migrations were renamed or merged, call "
+            hint="give this catalog a schema of its own (schema=...), or join it with the other one (one + "
+            "other); if it is the same application, and its migrations were renamed or merged, call "
             "adopt() to record the objects that exist",
         )
 

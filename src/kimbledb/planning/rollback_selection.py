@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from attrs import frozen
 
@@ -10,8 +10,9 @@ from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import DependentsError, RollbackRefusedError
 from kimbledb.model.migration import Migration, folder_of
 from kimbledb.model.objects import DatabaseObject
-from kimbledb.model.plan import Plan, Step, StepState
-from kimbledb.model.text import few, one_line
+from kimbledb.model.plan import Plan
+from kimbledb.model.step import Step, StepState
+from kimbledb.model.text import counted, few, one_line
 from kimbledb.planning.fold import owners_of
 
 #: States in which a part of a migration that another tool recorded exists.
@@ -39,13 +40,14 @@ def removable(plan: Plan) -> dict[str, Step]:
 
 @frozen(kw_only=True)
 class RollbackGoal:
-    """What a rollback is asked to take back. Exactly one of ``name``, ``phase`` and ``to`` is given.
+    """What a rollback is asked to take back. Exactly one of ``name``, ``phase``, ``to`` and ``steps`` is given.
 
     Args:
         catalog: The migrations.
         name: The name or number of one migration.
         phase: The number of a phase.
         to: The name or number of the last migration, in plan order, that stays; 0 for none.
+        steps: How many, of those that history shows as applied last.
         cascade: Whether applied migrations that need one of these are taken back, too.
         include_adopted: Whether adopted migrations may be taken back.
     """
@@ -54,6 +56,7 @@ class RollbackGoal:
     name: str | int | None = None
     phase: int | None = None
     to: str | int | None = None
+    steps: int | None = None
     cascade: bool = False
     include_adopted: bool = False
 
@@ -72,8 +75,9 @@ class RollbackGoal:
         wanted = self._wanted(plan, there)
         dependents = _dependents(wanted, there)
         if dependents and not self.cascade:
-            shown = f"phase {self.phase}" if self.name is None else self.catalog[self.name].name
-            raise DependentsError(shown, [step.name for step in reversed(plan.steps) if step.name in dependents])
+            raise DependentsError(
+                self._shown(wanted), [step.name for step in reversed(plan.steps) if step.name in dependents]
+            )
         going = [there[step.name] for step in reversed(plan.steps) if step.name in wanted | dependents]
         _refuse_newer(plan, going)
         self._refuse_adopted(going)
@@ -91,6 +95,8 @@ class RollbackGoal:
             return {name for name in order[stays:] if name in there}
         if self.phase is not None:
             return {name for name, step in there.items() if step.migration.phase == self.phase}
+        if self.steps is not None:
+            return set(_latest(plan, there, self.steps))
         assert self.name is not None
         migration = self.catalog[self.name]
         if migration.name not in there:
@@ -100,6 +106,11 @@ class RollbackGoal:
             )
         return {migration.name}
 
+    def _shown(self, wanted: Collection[str]) -> str:
+        if self.phase is not None:
+            return f"phase {self.phase}"
+        return few(sorted(wanted)) if self.name is None else self.catalog[self.name].name
+
     def _refuse_adopted(self, going: Sequence[Step]) -> None:
         adopted = [
             step.name for step in going if step.recorded is not None and (step.recorded.adopted or step.recorded.legacy)
@@ -107,8 +118,28 @@ class RollbackGoal:
         if adopted and not self.include_adopted:
             raise RollbackRefusedError(
                 f"adopted and not made by these migrations: {', '.join(adopted)}",
-                hint="pass include_adopted=True (--include-adopted) to take them back nevertheless",
+                hint="pass include_adopted=True to take them back nevertheless",
             )
+
+
+def _latest(plan: Plan, there: Mapping[str, Step], steps: int) -> list[str]:
+    """Return the names of those that were applied last, by history's time and, of one time, by the order of the plan.
+
+    Raises:
+        RollbackRefusedError: There are fewer.
+    """
+    # Text in ISO 8601 and UTC sorts by time.
+    when = {
+        step.name: (step.recorded.applied_at or "", place)
+        for place, step in enumerate(plan.steps)
+        if step.name in there and step.recorded is not None
+    }
+    if steps > len(when):
+        raise RollbackRefusedError(
+            f"{counted(when, 'migration')} can be rolled back, and {steps} were asked for",
+            hint="`kimbledb history` lists them; to=0 rolls back everything",
+        )
+    return sorted(when, key=lambda name: when[name], reverse=True)[:steps]
 
 
 def _refuse_newer(plan: Plan, going: Sequence[Step]) -> None:

@@ -263,15 +263,22 @@ _VALUES: Mapping[str, Callable[[int, int | None], str]] = {
 }
 
 
-def filling(tables: Iterable[SampleTable]) -> str:
+def filling(tables: Iterable[SampleTable], row_count: int | None = None) -> str:
     """Return the body of a block that inserts the sample rows which fit their tables.
 
     Args:
         tables: The tables.
+        row_count: The most rows for each table; None for all that fit.
     """
     attempts = "".join(
-        f"    BEGIN\n        {insert};\n    EXCEPTION WHEN others THEN NULL;\n    END;\n"
+        f"    BEGIN\n{_unless_full(table, row_count)}        {insert};\n    EXCEPTION WHEN others THEN NULL;\n    END;\n"
         for table in tables
         for insert in table.inserts
     )
     return f"BEGIN\n{attempts}END"
+
+
+def _unless_full(table: SampleTable, row_count: int | None) -> str:
+    if row_count is None:
+        return ""
+    return f"        IF (SELECT count(*) FROM {written(table.name)}) >= {row_count} THEN RAISE EXCEPTION 'enough'; END IF;\n"

@@ -16,13 +16,13 @@ from attrs import define, evolve, field, frozen
 from kimbledb.catalog import statements
 from kimbledb.model.declarations import DeclaredStatement
 from kimbledb.model.migration import Migration
+from kimbledb.model.names import words_of
 from kimbledb.model.objects import DatabaseObject, Facts, Key, quoted
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning.breaking_rows import Breaking, breaking_of
 from kimbledb.planning.derived_rollback import objects_after
 from kimbledb.planning.fold import Fold, fold, relation_of, split
 from kimbledb.planning.later_rows import LaterRows, primary_key_of
-from kimbledb.planning.mentions import in_order
 from kimbledb.planning.writer.constraints import refers_to
 
 _NAME = r'(?:(?:"(?:[^"]|"")*"|[\w$]+)\s*\.\s*)*(?:"(?:[^"]|"")*"|[\w$]+)'
@@ -307,7 +307,7 @@ class ScriptRows:
 
 def _last(name: str) -> str:
     """Return the last identifier of a name, in lower case unless quoted."""
-    return list(in_order(name))[-1]
+    return list(words_of(name))[-1]
 
 
 def _change_of(place: _Place, shown: str, text: str) -> _Change | None:

@@ -7,9 +7,9 @@ from collections.abc import Collection
 
 from kimbledb.catalog import statements
 from kimbledb.model.migration import Migration
+from kimbledb.model.names import split_list
 from kimbledb.model.objects import Key
 from kimbledb.planning.fold import split
-from kimbledb.planning.writer.names import split_list
 
 #: Kinds of what is only said of others.
 _SLIGHT = frozenset({"comment", "privilege"})

@@ -43,6 +43,8 @@ READ_OTHERWISE: Final = "KD009"
 INDEX_NOT_VALID: Final = "KD012"
 #: An object that a migration declares is missing, not valid or a stranger's, or one that it drops still exists.
 NOT_PROVED: Final = "KD013"
+#: The objects or the rows are not those of the plan that was signed.
+PLAN_MOVED: Final = "KD014"
 
 # Notices: a block answers, and its transaction goes on.
 #: The process of the server that runs the transaction.

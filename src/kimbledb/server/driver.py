@@ -191,6 +191,13 @@ class Connection(Protocol):
             arguments: The values of the parameters.
         """
 
+    async def describe(self, statement: str) -> Sequence[tuple[str, str]]:
+        """Return the name and the type of each column of the result of one statement, which is prepared and not executed.
+
+        Args:
+            statement: The statement, with ``$1`` and so on for the parameters.
+        """
+
     def transaction(self, *, kept: bool) -> AbstractAsyncContextManager[None]:
         """Open a transaction, or a savepoint in one.
 

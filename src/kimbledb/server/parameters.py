@@ -234,4 +234,4 @@ def _unknown(key: str, parameters: Mapping[str, str], known: list[str], name: st
 def _log_once(level: int, text: str) -> None:
     if text not in _LOGGED:
         _LOGGED.add(text)
-        log(level, "%s", text)
+        log(level, "parameter_ignored", "%s", text)

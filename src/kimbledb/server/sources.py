@@ -106,6 +106,21 @@ class GivenConnection:
             raise
 
 
+class LentConnection:
+    """A connection that another way has lent, for several sessions one after the other."""
+
+    can_reconnect = False
+    address = None
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @asynccontextmanager
+    async def lend(self, label: str, options: Options) -> AsyncIterator[Connection]:  # noqa: ARG002 - as Source
+        """See ``Source``."""
+        yield self._connection
+
+
 class GivenPool:
     """A caller's pool."""
 

@@ -139,9 +139,9 @@ def _known(given: object, name: str) -> Target | None:
     if isinstance(given, str):
         return _of_dsn(given, name)
     if driver.is_pool(given):
-        return Target("the pool's database", GivenPool(given))
+        return Target(driver.place_of(given) or "the pool's database", GivenPool(given))
     if driver.is_connection(given):
-        return Target("the connection's database", GivenConnection(given))
+        return Target(driver.place_of(given) or "the connection's database", GivenConnection(given))
     found = libraries.source_of(given)
     return None if found is None else Target(*found)
 
@@ -154,7 +154,7 @@ def _of_environment() -> Target:
         return _of_dsn(_BY_VARIABLES, VARIABLES)
     raise ConfigurationError(
         "no database is named",
-        hint="pass a DSN (--dsn postgresql://user@host/database), a connection, a pool or an engine, "
+        hint="pass a DSN such as postgresql://user@host/database, a connection, a pool or an engine, "
         f"or set {', '.join(DSN_VARIABLES)} or libpq's variables (PGHOST, PGDATABASE)",
     )
 

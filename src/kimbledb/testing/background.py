@@ -9,7 +9,7 @@ from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, TypeVar
 
-from kimbledb._embedded import embedded
+from kimbledb._embedded import embedded_for_tests
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.testing.databases import Databases
 
@@ -41,16 +41,16 @@ class Background:
         """Schedule a call of a function in the loop, and do not wait for it."""
         self._loop.call_soon_threadsafe(function, *arguments)
 
-    def start_server(self, data_dir: str | os.PathLike[str] | None = None) -> str:
+    def start_server(self, archive_dir: str | os.PathLike[str] | None = None) -> str:
         """Start an embedded server and return its DSN; ``stop()`` stops the server.
 
         Args:
-            data_dir: The folder that keeps the data; None for temporary data.
+            archive_dir: The folder that keeps a copy of the data for the next run; None for no copy.
 
         Raises:
             EmbeddedServerError: The server cannot start.
         """
-        return self.enter(embedded(data_dir))
+        return self.enter(embedded_for_tests(archive_dir))
 
     def stop(self) -> None:
         """Leave the contexts, the last one first, and end the loop."""

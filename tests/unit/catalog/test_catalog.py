@@ -388,7 +388,7 @@ CASES = {
     "ROLLBACK": script("\n\nROLLBACK;", "ROLLBACK would end or begin", "remove it", 3, "rollback.sql"),
     "LISTEN": script("LISTEN jobs", "LISTEN jobs would outlive", "remove it", 1),
     "DEALLOCATE": script("DEALLOCATE ALL", "DEALLOCATE ALL would outlive", "remove it", 1),
-    "SET": script("/* a\n */ SET search_path = x", "SET search_path = would outlive", "use SET LOCAL", 2),
+    "SET": script("/* a\n */ SET search_path = x", "SET search_path would outlive", "use SET LOCAL", 2),
     "restrict": script("\\restrict abc\n", "\\restrict is a command of psql", "remove it"),
     "describe": script("SELECT 1;\n\\df", "\\df is a command of psql", "remove it", 2, "rollback.sql"),
     "COPY": script("\nCOPY t FROM STDIN;\n", "COPY FROM STDIN waits for data", "use INSERT", 2),
@@ -538,6 +538,7 @@ WRONG = {
     "default_when": ["true", '"Hosted"', '"bare"', '""', "[]"],
     "extensions": ['"vector"', "1", "[1]", "{ vector = 0.5 }", "{ vector = true }"],
     "statement_timeout": ["0", "-1", '"1"', "true", "nan", "inf", "-inf", "2147484", "1" + "0" * 400, "1e300"],
+    "demands": ["1", "true", "[]", "{ a = 1 }", '""', '"  "'],
     "deletes": ["1", "true", "[]", "{ a = 1 }", '""', '"  "'],
     "reaches": [
         *('"auth.users"', "[1]", '[""]', '["a."]', '[".b"]', '["a.b.c"]', '["*"]', '["a.*.b"]'),

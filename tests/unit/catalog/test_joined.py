@@ -9,6 +9,7 @@ import pytest
 
 from kimbledb import Catalog, CatalogError, Planner, UnknownMigrationError
 from kimbledb.catalog.scaffold import new_migration
+from kimbledb.cli import wording
 from tests.support.folders import Folder
 
 
@@ -66,7 +67,7 @@ def test_the_built_in_catalog_is_a_base(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_lacks_its_base_makes_no_plan(tmp_path: Path) -> None:
-    """Without the built-in migrations that it requires, a folder is refused before any plan, with the cure for both doors."""
+    """Without the built-in migrations that it requires, a folder is refused before any plan, with the cure."""
     Folder(tmp_path).table(1, "invoices", facts='requires = ["COMPLETE_MIGRATION.sql"]')
 
     with pytest.raises(CatalogError) as caught:
@@ -75,8 +76,8 @@ def test_a_folder_that_lacks_its_base_makes_no_plan(tmp_path: Path) -> None:
     [fault] = caught.value.faults
     assert fault.path.endswith("01_invoices/migration.toml")
     assert "it requires COMPLETE_MIGRATION.sql" in fault.message
-    assert "Catalog.builtin() + " in fault.cure
-    assert f"--catalog builtin --catalog {tmp_path}" in fault.cure
+    assert f"Catalog.builtin() + Catalog.from_directory('{tmp_path}')" in fault.cure
+    assert f"--catalog builtin --catalog {tmp_path}" in (wording.in_the_shell(fault.cure) or "")
 
 
 def test_what_no_catalog_has_is_a_fault_of_both(base: Folder, tmp_path: Path) -> None:

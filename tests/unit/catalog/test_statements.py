@@ -428,10 +428,10 @@ def test_a_hostile_text_is_read_in_a_moment(text: str) -> None:
         ("COMMIT PREPARED 'x'", "COMMIT PREPARED would end or begin a transaction"),
         ("/* a */ -- b\nCOMMIT", "COMMIT would end or begin a transaction"),
         ("-- hides nothing\rCOMMIT", "COMMIT would end or begin a transaction"),
-        ("SET search_path = x", "SET search_path = would outlive the transaction"),
+        ("SET search_path = x", "SET search_path would outlive the transaction"),
         ("SET/**/ROLE x", "SET ROLE x would outlive the transaction"),
         ("SET SESSION a = 1", "SET SESSION a would outlive the transaction"),
-        ("SET locale = 'C'", "SET locale = would outlive the transaction"),
+        ("SET locale = 'C'", "SET locale would outlive the transaction"),
         ("RESET ALL", "RESET ALL would outlive the transaction"),
         ("DISCARD ALL", "DISCARD ALL would outlive the transaction"),
         ("LISTEN x", "LISTEN x would outlive the transaction"),
@@ -574,7 +574,7 @@ BEGIN;
 SELECT 'open"""
     expected = [
         (1, r"\restrict is a command of psql and not SQL"),
-        (2, "SET lock_timeout = would outlive the transaction and affect the next user of the connection"),
+        (2, "SET lock_timeout would outlive the transaction and affect the next user of the connection"),
         (4, "COPY FROM STDIN waits for data that a script cannot send"),
         (8, "BEGIN would end or begin a transaction"),
         (9, r"\unrestrict is a command of psql and not SQL"),

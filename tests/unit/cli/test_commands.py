@@ -12,11 +12,15 @@ from kimbledb import operations
 from kimbledb.cli.arguments import groups
 from kimbledb.cli.main import main, names
 
-FILES = sorted(file.stem for file in Path(operations.__path__[0]).glob("*.py") if file.stem != "__init__")
+FOLDER = Path(operations.__path__[0])
+FILES = sorted(
+    {file.stem for file in FOLDER.glob("*.py")} - {"__init__"}
+    | {file.parent.name for file in FOLDER.glob("*/__init__.py")}
+)
 
 
 def test_each_file_of_an_operation_is_a_command() -> None:
-    """The command line lists the files of the operations, and nothing else."""
+    """The command line lists the files and the packages of the operations, and nothing else."""
     assert names() == FILES
 
 
@@ -46,7 +50,7 @@ def test_a_named_command_imports_its_file_alone() -> None:
 def test_an_unknown_command_is_answered_with_those_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     """A command that does not exist ends with exit code 2 and the names of those that do."""
     with pytest.raises(SystemExit) as ended:
-        main(["migrat"])
+        main(["qqqqqq"])
 
     said = capsys.readouterr().err
     assert ended.value.code == 2

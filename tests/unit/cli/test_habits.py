@@ -21,7 +21,9 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     ("given", "meant"),
     [
         ("upgrade head", "migrate"),
-        ("downgrade -1", "rollback"),
+        ("downgrade -1", "rollback -1"),
+        ("downgrade base", "rollback --to 0"),
+        ("down", "rollback -1"),
         ("revision -m x", "new NAME"),
         ("up", "migrate"),
         ("dump", "render"),
@@ -45,8 +47,10 @@ def test_a_command_of_another_tool_is_named_as_here(given: str, meant: str, caps
         ("migrate --cataog x", "--catalog"),
         ("migrate head", "without --to it means all"),
         ("migrate apply", "it does that by itself"),
-        ("migrate down", "`kimbledb rollback`"),
+        ("migrate down", "`kimbledb rollback -1`"),
         ("migrate b.sql", "--to"),
+        ("migrate -y", "only `kimbledb rollback` and `kimbledb reset` ask"),
+        ("stamp a --fake", "`kimbledb stamp`"),
         ("new x --nonsense", "`kimbledb new -h`"),
     ],
 )
@@ -80,7 +84,7 @@ def test_bash_completes_commands_and_options(capsys: pytest.CaptureFixture[str])
     assert main(["--completion", "bash"]) == 0
     script = capsys.readouterr().out
 
-    assert completed(script, "kimbledb", "re") == ["render", "reset", "restore"]
+    assert completed(script, "kimbledb", "re") == ["rehearse", "render", "reset", "restore"]
     assert completed(script, "kimbledb", "migrate", "--dr") == ["--dry-run"]
     assert completed(script, "kimbledb", "migrate", "--qu") == ["--quiet"]
     assert completed(script, "kimbledb", "plan", "--dr") == []

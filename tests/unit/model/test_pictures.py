@@ -15,7 +15,7 @@ from kimbledb.catalog.catalog import Catalog
 from kimbledb.model import pictures
 from kimbledb.model.outputs import html as html_output
 from kimbledb.model.pictures import Graph, Node, to_mermaid, to_svg
-from kimbledb.model.plan import StepState
+from kimbledb.model.step import StepState
 from kimbledb.model.tables import Table
 from kimbledb.planning.planner import Planner
 
@@ -263,8 +263,9 @@ def test_a_notebook_shows_table_and_picture() -> None:
     """What a notebook shows of a plan is well-formed, and has each name in the table and in the picture."""
     shown = parsed(f"<div>{BUILT_IN._repr_html_()}</div>")
 
-    assert [each.tag for each in shown] == ["div", f"{SVG}svg"]
-    assert all(step.name in "".join(part.itertext()) for step in BUILT_IN.steps for part in shown)
+    assert [each.tag for each in shown] == ["p", "div", f"{SVG}svg"]
+    assert shown[0].find("code").attrib == {"title": BUILT_IN.fingerprint}  # type: ignore[union-attr]
+    assert all(step.name in "".join(part.itertext()) for step in BUILT_IN.steps for part in shown[1:])
 
 
 # The looks of states.

@@ -108,6 +108,7 @@ SAMPLES: dict[type, Any] = {
             ),
             tables=(kimbledb.TableUse("largest", 77, 8192, 3, 4, ("unused_index",)),),
             load=kimbledb.Load(5, 2, 1, 100, 6.5, 99.5),
+            forecasts=kimbledb.PastForecasts(13, 12, 1.25),
         ),
         kimbledb.DeclareReport(
             (
@@ -130,6 +131,63 @@ SAMPLES: dict[type, Any] = {
             7.5,
             check=True,
             notes=("the other platform was not recorded",),
+        ),
+        kimbledb.CatalogReport(
+            (
+                kimbledb.CatalogCase(migration="a.sql", kind=kimbledb.Proof.APPLY, platform="bare"),
+                kimbledb.CatalogCase(
+                    migration="a.sql",
+                    kind=kimbledb.Proof.COMPLETE,
+                    platform="hosted",
+                    detail="after apply.sql:3",
+                    message="completed, it ends elsewhere:\n+ table b",
+                    seconds=1.5,
+                ),
+                kimbledb.CatalogCase(
+                    migration="a.sql", kind=kimbledb.Proof.ROWS, platform="bare", skipped="no table is there before it"
+                ),
+            ),
+            "18.1",
+            9.5,
+            ("no migration is declared",),
+        ),
+        kimbledb.Rehearsal(
+            plan=PLAN,
+            statements=(
+                kimbledb.RehearsedStatement(
+                    migration="a.sql",
+                    file="01_a/apply.sql",
+                    line=3,
+                    sql="ALTER TABLE orders ADD c text NOT NULL",
+                    locks={"orders": "ACCESS EXCLUSIVE"},
+                    rewrites=("orders",),
+                    scans=("orders", "people"),
+                    seconds=0.5,
+                    forecast=kimbledb.Forecast(2.0, 6.0),
+                    transaction=1,
+                    will_fail="88 rows of orders (c) with NULL",
+                ),
+                kimbledb.RehearsedStatement(
+                    migration="b.sql",
+                    file="02_b/apply.sql",
+                    sql="UPDATE people SET name = '***'",
+                    locks={"people": "SHARE"},
+                    seconds=0.25,
+                    unknown="a block hides it",
+                ),
+            ),
+            breaks=(kimbledb.BrokenQuery(query="SELECT name FROM people", migration="b.sql", reason="name is gone"),),
+            queries=7,
+            tables={
+                "orders": kimbledb.RehearsedTable("orders", 4711, 8192),
+                "people": kimbledb.RehearsedTable("people", None, None),
+                "empty": kimbledb.RehearsedTable("empty", 0, 0, is_filled=False),
+            },
+            migrations=2,
+            server="18.1",
+            target_server="15.20",
+            notes=("the clone lacks the extensions postgis",),
+            seconds=8.5,
         ),
         kimbledb.ManyResult("host/one", "tenant", MIGRATED),
         kimbledb.ManyReport[Any](
@@ -166,7 +224,8 @@ FOR_PROGRAMS = {
 #: The same, for one class: what its caller named, and what each result shows by itself.
 FOR_PROGRAMS_OF: dict[type, set[str]] = {
     kimbledb.DeclareReport: {"file"},
-    kimbledb.Plan: {"schema"},
+    kimbledb.Plan: {"schema", "fingerprint", "basis"},
+    kimbledb.Rehearsal: {"file", "plan"},
     kimbledb.ManyReport: {"report"},
 }
 
@@ -290,12 +349,61 @@ def test_what_has_no_room_beside_stands_below() -> None:
         "      some words that",
         "        are too long",
     ]
-    assert text_output.write([table], width=18).splitlines()[:4] == [
+    assert text_output.write([table], width=18).splitlines()[:6] == [
         "two",
         "   #  name",
         "   9  a",
         "      state:",
+        "        pending",
+        "      why: short",
     ]
+
+
+@pytest.mark.parametrize("width", [20, 26, 30])
+def test_one_long_name_takes_the_room_of_no_other_row(width: int) -> None:
+    """A row whose name is longer than the others continues below: the others stay one line each."""
+    names = ["ab", "cd", "ef", "a-very-long-name"]
+    table = Table(
+        "four", tuple((str(place), name, "pending") for place, name in enumerate(names)), ("#", "name", "state")
+    )
+
+    rows = text_output.write([table], width=width).splitlines()[2:]
+
+    assert max(len(row) for row in rows) <= width
+    assert len(rows) == {20: 9, 26: 5, 30: 4}[width]
+    assert width == 20 or rows[0].split() == ["0", "ab", "pending"]
+
+
+def test_a_long_name_is_broken_behind_a_sign() -> None:
+    """A name that has no room on a line is broken where it has a sign, and not in a word."""
+    table = Table("one", (("first_table-and-second_table.sql",),))
+
+    assert text_output.write([table], width=20).splitlines()[1:] == ["  first_table-and-", "    second_table.sql"]
+
+
+def test_a_long_table_has_its_verdict_at_both_ends() -> None:
+    """A table of more rows than a screen has its caption again below; its remarks stand above."""
+    steps = tuple(
+        kimbledb.Step(migration(f"{number}.sql", number), kimbledb.StepState.PENDING, "") for number in range(30)
+    )
+    lines = str(kimbledb.Plan(steps, notes=("look here",))).splitlines()
+
+    assert lines[0] == lines[-1] == "30 to apply; 30 pending"
+    assert lines[1] == "note: look here"
+    assert str(kimbledb.Plan(steps[:3])).count("3 to apply") == 1
+
+
+def test_a_plan_leads_with_what_is_out_of_the_ordinary() -> None:
+    """Steps that need a decision and hazards are named above the rows; a state's own words are not repeated as the reason."""
+    steps = (
+        kimbledb.Step(A, kimbledb.StepState.CONFLICTING, "column x is text"),
+        kimbledb.Step(B, kimbledb.StepState.PENDING, "not applied yet", hazards=(HAZARD,)),
+        kimbledb.Step(C, kimbledb.StepState.APPLIED, "applied 2026-05-01 09:30:00"),
+    )
+    lines = str(kimbledb.Plan(steps)).splitlines()
+
+    assert lines[1:3] == ["note: conflicting: a.sql", "note: hazards: 1 index_build"]
+    assert not [line for line in lines if "not applied yet" in line or "applied 2026" in line]
 
 
 @pytest.mark.parametrize("width", [100, 80, 60, 40])
@@ -318,20 +426,16 @@ def test_a_plan_says_nothing_twice() -> None:
     assert "not asked for" not in [line.strip() for line in str(kimbledb.Plan((step,))).splitlines()]
 
 
-def test_a_plan_for_a_pull_request() -> None:
-    """Markdown shows what is not applied, with its hazards, and nothing in it is read as Markdown."""
-    hostile = Table("a|b", (("x_y", ("<b>", "[1](2)")),), ("name", "why"), ("*note*",))
+def test_nothing_in_a_table_is_read_as_markdown() -> None:
+    """Names and reasons stand as they are: no markup, no HTML, no further column, and nobody is called."""
+    hostile = Table("a|b", (("x_y", ("<b>", "[1](2)", "@team")),), ("name", "why"), ("*note*",))
 
-    shown = PLAN.to_markdown()
-    assert "a.sql" not in shown.replace("needs a.sql", "")
-    assert "index\\_build" in shown
-    assert shown.startswith(f"**{PLAN.summary}**\n\n|")
     assert markdown.write([hostile]).splitlines() == [
         "**a\\|b**",
         "",
         "| name | why |",
         "| --- | --- |",
-        "| x\\_y | \\<b\\><br>\\[1\\](2) |",
+        "| x\\_y | \\<b\\><br>\\[1\\](2)<br>@<!-- -->team |",
         "",
         "- \\*note\\*",
     ]

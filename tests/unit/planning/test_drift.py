@@ -354,7 +354,7 @@ def test_what_cannot_be_compared_is_told_once() -> None:
         "history records it as PostgreSQL 15 printed it (view v)"
     )
     assert [row["object"] for row in unknown.rows] == ["constraint t.c", "view v"]
-    assert "adopt()" in (unknown.hint or "")
+    assert "`kimbledb adopt`" in (unknown.hint or "")
 
 
 def test_a_form_follows_a_renamed_table() -> None:

@@ -6,8 +6,9 @@ import kimbledb
 from kimbledb.model.completion import Completion
 from kimbledb.model.hazard import HAZARDS
 from kimbledb.model.migration import Migration
-from kimbledb.model.plan import Plan, Step, StepState
+from kimbledb.model.plan import Plan
 from kimbledb.model.script import Script
+from kimbledb.model.step import Step, StepState
 from kimbledb.planning.hazards import Tables, by_strategy, hazards_of
 from kimbledb.planning.refused_plans import refuse_hazards
 
@@ -65,8 +66,16 @@ LOCK, REWRITE, INDEX, VALIDATION, ROWS = HAZARDS
         ("ALTER TABLE orders ALTER note SET NOT NULL, ALTER id SET NOT NULL", [LOCK, VALIDATION]),
         ("ALTER TABLE orders ALTER id SET NOT NULL", []),
         ("ALTER TABLE orders ADD CONSTRAINT c CHECK (price > 0)", [LOCK, VALIDATION]),
-        ("ALTER TABLE orders ADD FOREIGN KEY (note) REFERENCES people", [LOCK, VALIDATION]),
-        ("ALTER TABLE orders ADD CONSTRAINT c FOREIGN KEY (note) REFERENCES people NOT VALID", [LOCK]),
+        ("ALTER TABLE orders ADD FOREIGN KEY (note) REFERENCES people", [VALIDATION]),
+        ("ALTER TABLE orders ADD CONSTRAINT c FOREIGN KEY (note) REFERENCES people NOT VALID", []),
+        ("ALTER TABLE orders ALTER note TYPE varchar(30)", [LOCK]),
+        ("ALTER TABLE orders ALTER note TYPE varchar", [LOCK]),
+        ("ALTER TABLE orders ALTER note TYPE varchar(19)", [LOCK, REWRITE]),
+        ("ALTER TABLE orders ALTER price TYPE numeric(12, 2)", [LOCK]),
+        ("ALTER TABLE orders ALTER price TYPE numeric", [LOCK]),
+        ("ALTER TABLE orders ALTER price TYPE numeric(12, 3)", [LOCK, REWRITE]),
+        ("ALTER TABLE orders ADD c integer NOT NULL", [LOCK, VALIDATION]),
+        ("ALTER TABLE orders ADD c integer DEFAULT 1 NOT NULL", [LOCK]),
         ("ALTER TABLE orders VALIDATE CONSTRAINT orders_person", []),
         ("ALTER TABLE orders ADD CONSTRAINT orders_person CHECK (true)", []),
         ("ALTER TABLE orders ADD UNIQUE (note)", [LOCK, INDEX]),

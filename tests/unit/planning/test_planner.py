@@ -13,7 +13,8 @@ from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import AlternativesError, DependencyCycleError, PlanningError, UnknownMigrationError
 from kimbledb.model.evidence import AppliedMigration, Evidence, Finding, ObjectState
 from kimbledb.model.migration import Migration
-from kimbledb.model.plan import Plan, StepState
+from kimbledb.model.plan import Plan
+from kimbledb.model.step import StepState
 from kimbledb.planning.planner import Planner
 
 APPLIED, MISSING, PARTIAL, CONFLICTING = ObjectState
@@ -320,7 +321,7 @@ def test_the_state_of_a_migration(
         (Finding(APPLIED), "not in history; nothing left to repair"),
         (
             Finding(APPLIED, ("table x", "view v"), doubtful=("view v",)),
-            "not in history; all 2 objects exist; the expressions of view v are compared only when adopt() or migrate() runs",
+            "not in history; all 2 objects exist; the expressions of view v are compared only when `kimbledb adopt` or `migrate` runs",
         ),
         (Finding(CONFLICTING, conflicts=("column x.y is text",)), "not in history; column x.y is text"),
     ],
@@ -341,7 +342,7 @@ SAID = "recorded outside of kimbledb 2025-10-27 12:00:00"
     [
         (Evidence(), "pending", f"{SAID}; the schema has not been inspected yet"),
         (Evidence(gathered=True), "applied", f"{SAID}; it declares no objects to look for"),
-        (evidence(a=APPLIED), "applied", f"{SAID}; all 1 objects exist; adopt() records the checksum"),
+        (evidence(a=APPLIED), "applied", f"{SAID}; all 1 objects exist; `kimbledb adopt` records the checksum"),
         (evidence(a=PARTIAL), "partial", f"{SAID}, but nothing missing"),
         (evidence(a=CONFLICTING), "conflicting", f"{SAID}, but nothing"),
         (Evidence(findings={"a.sql": Finding(MISSING)}), "pending", f"{SAID}, but none of its objects exists"),

@@ -40,6 +40,22 @@ def test_the_newest_comes_first() -> None:
     assert selected(RollbackGoal(catalog=CATALOG, to=0)) == ["d.sql", "b.sql", "a.sql"]
 
 
+def test_the_last_ones_are_those_of_history() -> None:
+    """`steps` counts by the time of history, not by the order of the plan; of one time, the later of the plan comes first."""
+    times = {"a": "2026-05-01T09:30:00+00:00", "d": "2026-05-01T09:30:01.5+00:00", "b": "2026-05-02T09:30:00+00:00"}
+    rows = [AppliedMigration(name=f"{name}.sql", checksum=name, applied_at=time) for name, time in times.items()]
+    plan = Planner(CATALOG).standing(rows, Evidence())
+
+    def last(steps: int, plan: Plan) -> list[str]:
+        return [each.name for each in RollbackGoal(catalog=CATALOG, steps=steps).select(plan).migrations]
+
+    assert last(1, plan) == ["b.sql"]
+    assert last(2, plan) == ["d.sql", "b.sql"]
+    assert last(1, applied("a", "b", "c")) == ["c.sql"]
+    with pytest.raises(RollbackRefusedError, match="3 migrations can be rolled back, and 4 were asked for"):
+        last(4, plan)
+
+
 def test_dependents_refuse_unless_they_may_follow() -> None:
     """Applied migrations that need the named one refuse its rollback; with `cascade` they are taken back before it."""
     plan = applied("a", "b", "c")

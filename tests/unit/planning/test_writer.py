@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 from kimbledb.model.objects import DatabaseObject, Facts, Key
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning import writer
@@ -301,3 +305,30 @@ def test_a_subquery_has_parentheses_of_its_own() -> None:
     assert writer.create([of("policy t.own", using="( SELECT is_mine(t.id) AS is_mine)")]) == [
         "CREATE POLICY own ON t USING (( SELECT is_mine(t.id) AS is_mine))"
     ]
+
+
+_DROPPING = """
+from kimbledb.model.snapshot import Snapshot
+from kimbledb.planning import writer
+gone = {("table", f"t{number}"): {} for number in range(8)}
+gone |= {("index", f"i{number}"): {"on": "kept", "columns": ["a"]} for number in range(8)}
+kept = {("table", "kept"): {}, ("column", "kept.a"): {"type": "text"}}
+print(writer.difference(Snapshot(gone | kept), Snapshot(kept)))
+"""
+
+
+def test_the_order_is_the_same_in_each_process() -> None:
+    """What is dropped is a set, and stands in one order whatever the seed of hashes: a plan is read before it runs."""
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", _DROPPING],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+
+    assert len(said) == 1
+    assert "DROP TABLE t7" in said.pop()

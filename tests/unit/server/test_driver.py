@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from contextvars import Context, ContextVar
+from types import SimpleNamespace
 from typing import Any
 
 import asyncpg
@@ -9,8 +12,8 @@ import pytest
 import kimbledb
 from kimbledb.server import queries
 from kimbledb.server.codes import own_code
-from kimbledb.server.driver import DriverError, MisuseError, ServerError, WrongServerError, driver_errors
-from kimbledb.server.drivers.asyncpg import AsyncpgConnection
+from kimbledb.server.driver import DriverError, MisuseError, Notice, ServerError, WrongServerError, driver_errors
+from kimbledb.server.drivers.asyncpg import AsyncpgConnection, place_of
 
 CANARY = "kanarienvogel"
 
@@ -31,6 +34,23 @@ class Refusing:
 
     async def execute(self, _message: str, **_: object) -> None:
         raise self._error
+
+
+class Elsewhere(Refusing):
+    """A connection of asyncpg's that gives a notice in another context than that of the call, as a pool's may do."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Callable[[object, object], None]] = []
+
+    def add_log_listener(self, listener: Any) -> None:
+        self._listeners.append(listener)
+
+    async def execute(self, _message: str, **_: object) -> None:
+        notice = SimpleNamespace(sqlstate="00000", message="at 1", constraint_name=None)
+        for each in self._listeners:
+            Context().run(each, self, notice)
+
+    remove_log_listener = Refusing.add_log_listener
 
 
 def raised(error: Exception, message: str = "SELECT 1") -> Any:
@@ -172,3 +192,37 @@ def test_the_last_word_of_a_server_is_seen_as_the_driver_gave_it() -> None:
         raise kimbledb.MigrationError("it failed") from error.last_word
 
     assert caught.value.__cause__ is before
+
+
+@pytest.mark.parametrize(
+    ("address", "place"),
+    [
+        (("db.example", 5432), "db.example:5432/shop"),
+        (("::1", 5433, 0, 0), "[::1]:5433/shop"),
+        ("/run/postgresql/.s.PGSQL.5432", "/run/postgresql:5432/shop"),
+        (None, None),
+    ],
+)
+def test_a_connection_shows_its_place(address: object, place: str | None) -> None:
+    """The database of a caller's connection is named as that of a DSN, and not at all where asyncpg does not say."""
+    given: Any = SimpleNamespace(_addr=address, _params=SimpleNamespace(database="shop"))
+
+    assert place_of(given) == place
+
+
+def test_a_notice_is_read_in_the_context_of_its_call() -> None:
+    """What a notice sets off knows the call that sent the message, whoever opened the connection."""
+    call: ContextVar[str] = ContextVar("call", default="unknown")
+    heard: list[tuple[str, str]] = []
+
+    def listen(notice: Notice) -> None:
+        heard.append((call.get(), notice.message))
+
+    async def work() -> None:
+        call.set("migrate")
+        given: Any = Elsewhere()
+        await AsyncpgConnection(given).execute("SELECT 1", listen=listen)
+
+    asyncio.run(work())
+
+    assert heard == [("migrate", "at 1")]

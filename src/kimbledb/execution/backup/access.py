@@ -80,7 +80,7 @@ async def _access(session: Session, state: DatabaseState, target: Target, option
     if session.connection.server_pid != process_id:
         raise BackupError(
             "a pooler is between, and the settings that pg_dump makes for its session would reach other clients",
-            hint="name the server itself: Options(direct_dsn=...) (--direct-dsn)",
+            hint="name the server itself: Options(direct_dsn=...)",
         )
     if not endpoints:
         raise BackupError("the driver does not say where the connection leads", hint="pass a DSN")

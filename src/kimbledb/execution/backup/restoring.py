@@ -72,7 +72,7 @@ async def restore(path: str | os.PathLike[str], target: TargetLike = None, *, op
 
 async def _bring_back(file: Path, access: Access, found: Mapping[str, Any]) -> None:
     client, contents = await _reader(file, access)
-    with tempfile.TemporaryDirectory(prefix="kimbledb-restore-") as folder:
+    with _temporary_folder() as folder:
         # Objects that every new database has are not made again.
         wanted = Path(folder, "contents")
         text = _without(contents, found)
@@ -83,6 +83,16 @@ async def _bring_back(file: Path, access: Access, found: Mapping[str, Any]) -> N
             return
         arguments = ["--exit-on-error", "--single-transaction", "--no-password", f"--use-list={wanted}"]
         await client.run("pg_restore", [*arguments, f"--dbname={access.conninfo}", str(file)], access)
+
+
+def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="kimbledb-restore-")
+    except OSError as error:
+        raise BackupError(
+            f"the list of a backup's contents has no folder: {error.strerror}",
+            hint="set TMPDIR to a folder that can be written",
+        ) from error
 
 
 def _sets_too_much(client: Client, access: Access) -> bool:

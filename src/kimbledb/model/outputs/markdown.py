@@ -22,13 +22,18 @@ def write(tables: Iterable[Table]) -> str:
     Raises:
         ValueError: A row of a table has more or fewer cells than there are headers.
     """
-    return "\n".join(line for table in tables for line in _lines_of(table))
+    return "\n".join(line for table in tables for line in lines_of(table))
 
 
-def _lines_of(table: Table) -> Iterator[str]:
+def lines_of(table: Table) -> Iterator[str]:
+    """Yield the lines of a table: its caption, its rows and its notes.
+
+    Args:
+        table: The table.
+    """
     columns = table.columns()
     if table.caption:
-        yield f"**{_escaped(table.caption)}**"
+        yield f"**{escaped(table.caption)}**"
         yield ""
     if columns:
         yield _row(header for header, _ in columns)
@@ -36,7 +41,7 @@ def _lines_of(table: Table) -> Iterator[str]:
         yield from (_row(_text(cell) for cell in row) for row in zip(*(cells for _, cells in columns), strict=True))
         yield ""
     for note in table.notes:
-        yield f"- {_escaped(note)}"
+        yield f"- {escaped(note)}"
     if table.notes:
         yield ""
 
@@ -46,8 +51,13 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _text(cell: Cell) -> str:
-    return "<br>".join(_escaped(line) for line in ((cell,) if isinstance(cell, str) else cell))
+    return "<br>".join(escaped(line) for line in ((cell,) if isinstance(cell, str) else cell))
 
 
-def _escaped(text: str) -> str:
-    return _SPECIAL.sub(r"\\\g<0>", one_line(text))
+def escaped(text: str) -> str:
+    """Return a text that is read as it stands, in one line. It calls nobody by ``@name``.
+
+    Args:
+        text: The text.
+    """
+    return _SPECIAL.sub(r"\\\g<0>", one_line(text)).replace("@", "@<!-- -->")

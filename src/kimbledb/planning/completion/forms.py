@@ -7,6 +7,7 @@ from functools import cached_property
 
 from attrs import field, frozen
 
+from kimbledb.model.names import words_in
 from kimbledb.model.objects import Fact, Facts, Key, quoted, words
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning import ids
@@ -17,7 +18,6 @@ from kimbledb.planning.completion.rows import Rows
 from kimbledb.planning.completion.scope import Scope, at_place
 from kimbledb.planning.doors import wants_value, without_null
 from kimbledb.planning.fold import NAMED_ALIKE, FoldedObject, columns_of, relation_of, split
-from kimbledb.planning.mentions import words_in
 from kimbledb.planning.writer.names import texts
 
 #: The facts of a table that tell what it is. No statement changes them and keeps the rows where they are.

@@ -96,6 +96,11 @@ class Scope:
         return self.fold if self.catalog is None else fold(self.catalog, hosted=self.hosted)
 
     @cached_property
+    def declared(self) -> dict[Key, FoldedObject]:
+        """What no other hand made: what all migrations declare, and what those up to this one do and a later one takes back."""
+        return {**self.fold.objects, **self.whole.objects}
+
+    @cached_property
     def tables_made(self) -> list[str]:
         """The tables that the migration makes."""
         declared = self.migration.declarations.on(hosted=self.hosted)
@@ -128,7 +133,7 @@ class Scope:
     def aside(self) -> Aside:
         """The schema once tables are set aside."""
         tables = [each for each in self.tables_made if each in self.set_aside]
-        declared = {key: item.each.facts or {} for key, item in self.whole.objects.items()}
+        declared = {key: item.each.facts or {} for key, item in self.declared.items()}
         return set_aside(self.found, tables, declared, closed=self.migration.closed)
 
     def is_copied(self, item: FoldedObject) -> bool:

@@ -24,7 +24,7 @@ def let_be_null(scope: Scope, found: Snapshot, objects: dict[Key, Facts]) -> tup
         objects: The objects afterwards, which are changed.
     """
     tables = {name for kind, name in scope.objects if kind == "table" and ("table", name) in found.objects}
-    for name in wanting_values(found.objects, tables, scope.whole.objects):
+    for name in wanting_values(found.objects, tables, scope.declared):
         objects["column", name] = nullable(objects["column", name])
     free = {
         key
@@ -71,7 +71,7 @@ def close(scope: Scope, found: Snapshot, objects: dict[Key, Facts], noted: Noted
     own = [each.key for statement in statements_of for each in (*statement.creates, *statement.changes)]
     doors = Doors(
         objects=objects,
-        declared=scope.whole.objects,
+        declared=scope.declared,
         homes=scope.objects or own,
         people=CLOSED_TO | found.inherited,
         others=Others.of(scope.forms, {each.name for each in every}),

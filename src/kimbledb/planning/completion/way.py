@@ -8,14 +8,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from attrs import define, evolve, field
 
 from kimbledb.model.completion import Conversion, Copy
-from kimbledb.model.names import quote_literal
+from kimbledb.model.names import quote_literal, words_in
 from kimbledb.model.objects import PARTS, DatabaseObject, Facts, Key, parts_of
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning import ids, writer
 from kimbledb.planning.completion.scope import Scope
 from kimbledb.planning.completion.types import Types
 from kimbledb.planning.fold import FoldedObject, split
-from kimbledb.planning.mentions import mentioned, needs_among, word_of, words_in
+from kimbledb.planning.mentions import mentioned, needs_among, word_of
 from kimbledb.planning.set_aside import keeping, target_of
 from kimbledb.planning.writer.fates import Fates
 from kimbledb.planning.writer.names import own_name, written

@@ -304,5 +304,5 @@ def _not_by_default(fates: Fates, around: Surroundings) -> Iterator[Piece]:
         for key, facts in fates.before.objects.items()
         if key[0] == "default privilege" and key not in fates.gone
     } | grants.of_all_schemas(fates.before.given)
-    for key in around.made if defaults else ():
+    for key in sorted(around.made) if defaults else ():
         yield from grants.not_by_default(key, defaults, around)

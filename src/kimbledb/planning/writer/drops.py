@@ -55,7 +55,7 @@ def drops(fates: Fates) -> list[str]:
 def _groups(fates: Fates) -> dict[Key, set[Key]]:
     """Return the objects that take a statement of their own to drop, each with those that go with it."""
     groups: dict[Key, set[Key]] = {}
-    for key in fates.gone:
+    for key in sorted(fates.gone):  # a set has another order in each process
         root = key
         while (owner := fates.goes_with(root)) is not None:
             root = owner
@@ -112,14 +112,16 @@ def _circle(groups: dict[Key, set[Key]], fates: Fates) -> list[Key]:
     """Return the roots of groups that need each other in a circle; none if there is no circle."""
     group_of = {key: root for root, members in groups.items() for key in members}
     graph = {
-        root: {
-            group_of[need]
-            for key in members
-            if key not in fates.without_default
-            for need in _needs(key, fates)
-            if need in group_of
-        }
-        - {root}
+        root: sorted(
+            {
+                group_of[need]
+                for key in members
+                if key not in fates.without_default
+                for need in _needs(key, fates)
+                if need in group_of
+            }
+            - {root}
+        )
         for root, members in groups.items()
     }
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from kimbledb.model.names import split_list
 from kimbledb.model.objects import DatabaseObject, Facts, Key
 from kimbledb.planning.writer.names import (
     changed_options,
@@ -12,7 +13,6 @@ from kimbledb.planning.writer.names import (
     options,
     own_name,
     parenthesized,
-    split_list,
     text,
     texts,
     with_options,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from kimbledb.model.names import quote_identifier, quote_literal
+from kimbledb.model.names import quote_identifier, quote_literal, split_list
 from kimbledb.model.objects import Facts, parts_of, quoted
 
 #: The keywords that a version from 15 to 18 takes for no name, or not for each kind of name (manual, appendix C).
@@ -99,24 +99,6 @@ def _arguments(name: str) -> str:
         elif letter == "(" and not within:
             return name[place + 1 :]
     return ""
-
-
-def split_list(text: str) -> list[str]:
-    """Split a list at its commas, except those within parentheses or quotes.
-
-    Args:
-        text: The list, such as ``numeric(10,2),text``.
-    """
-    found, start, depth, within = [], 0, 0, False
-    for place, letter in enumerate(text):
-        if letter == '"':
-            within = not within
-        elif not within:
-            depth += (letter == "(") - (letter == ")")
-            if letter == "," and not depth:
-                found.append(text[start:place].strip())
-                start = place + 1
-    return [*found, text[start:].strip()]
 
 
 def of_access_method(name: str) -> tuple[str, str]:

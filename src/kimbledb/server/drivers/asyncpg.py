@@ -14,6 +14,7 @@ import inspect
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import asyncpg
@@ -141,10 +142,12 @@ class AsyncpgConnection:
         starts: Sequence[int] = (),
     ) -> None:
         """Send statements in one message by the simple protocol."""
+        # asyncpg calls a listener in the context in which the connection was opened, or was last read: of another call.
+        here = copy_context()
 
         def receive(_connection: GivenConnection, notice: asyncpg.PostgresLogMessage) -> None:
             if listen is not None:
-                listen(Notice(notice.sqlstate, notice.message, notice.constraint_name))
+                here.run(listen, Notice(notice.sqlstate, notice.message, notice.constraint_name))
 
         self.completed, self.commits = 0, ()
 
@@ -189,6 +192,12 @@ class AsyncpgConnection:
         with _translated():
             tag = await self.given.execute(statement, *arguments)
         return int(tag.rpartition(" ")[2])
+
+    async def describe(self, statement: str) -> Sequence[tuple[str, str]]:
+        """Return the name and the type of each column of the result of one statement."""
+        with _translated(statement):
+            prepared = await self.given.prepare(statement, name="")
+        return [(each.name, each.type.name) for each in prepared.get_attributes()]
 
     @asynccontextmanager
     async def transaction(self, *, kept: bool) -> AsyncIterator[None]:
@@ -266,6 +275,27 @@ def is_connection(given: object) -> TypeGuard[GivenConnection]:
 def is_pool(given: object) -> TypeGuard[GivenPool]:
     """Whether a value is a pool of asyncpg's."""
     return isinstance(given, asyncpg.pool.Pool)
+
+
+def place_of(given: GivenConnection | GivenPool) -> str | None:
+    """Return host, port and name of the database of a caller's connection or pool, or None where they are not known.
+
+    They are in no public attribute of asyncpg. OpenTelemetry's instrumentation of asyncpg reads the same ones.
+
+    Args:
+        given: A connection, or a pool, which knows its database once it has opened a connection.
+    """
+    holders = getattr(given, "_holders", ()) if is_pool(given) else ()
+    for connection in [getattr(holder, "_con", None) for holder in holders] or [given]:
+        address = getattr(connection, "_addr", None)
+        database = getattr(getattr(connection, "_params", None), "database", None)
+        if isinstance(address, str):  # the path of a socket
+            folder, _, name = address.rpartition("/")
+            address = (folder, name.rpartition(".")[2])
+        if isinstance(address, tuple) and isinstance(database, str):
+            host, port = address[:2]
+            return f"[{host}]:{port}/{database}" if ":" in host else f"{host}:{port}/{database}"
+    return None
 
 
 async def connect(arguments: Mapping[str, Any], settings: Mapping[str, str]) -> AsyncpgConnection:

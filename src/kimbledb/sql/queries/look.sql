@@ -30,6 +30,7 @@ BEGIN
         'standby', pg_is_in_recovery(),
         'read_only', current_setting('default_transaction_read_only')::boolean,
         'database', current_database(),
+        'database_oid', (SELECT oid::bigint FROM pg_database WHERE datname = current_database()),
         'busy', EXISTS (SELECT FROM pg_locks AS l WHERE {at_work}),
         'process_id', pg_backend_pid(),
         'role', current_user,

@@ -7,6 +7,7 @@ SELECT jsonb_build_object(
             -- An estimate of none is of no worth where the table has grown since.
             'rows', CASE WHEN c.reltuples > 0 THEN c.reltuples::bigint
                          WHEN c.reltuples = 0 AND (busy OR c.relpages * current_setting('block_size')::bigint = pg_catalog.pg_relation_size(c.oid)) THEN 0 END,
+            'busy', busy,
             'filled', CASE WHEN c.relkind = 'p' OR busy THEN true ELSE pg_catalog.pg_relation_size(c.oid) > 0 END,
             'bytes', CASE WHEN busy THEN c.relpages * current_setting('block_size')::bigint ELSE pg_catalog.pg_total_relation_size(c.oid) END,
             'own_bytes', CASE WHEN busy THEN c.relpages * current_setting('block_size')::bigint ELSE pg_catalog.pg_table_size(c.oid) END,
