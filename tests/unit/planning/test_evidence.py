@@ -105,6 +105,21 @@ def test_what_is_known_by_name_alone_proves_nothing() -> None:
     assert states({**column(type="uuid")}, in_part) == [ObjectState.MISSING]
 
 
+def test_comments_and_privileges_are_missed_and_prove_nothing() -> None:
+    """What an object lacks of its comments and privileges makes its migration one in part; they alone show nothing of it."""
+    said: Objects = {"comment table a": {"text": "A."}, "privilege table a to clerk": {"may": ("select",)}}
+    makes = statement(creates={"table a": {}, "column a.id": {"type": "uuid"}, **said})
+    there = {"table a": {}, **column(type="uuid")}
+
+    assert states({**there, **said}, makes) == [ObjectState.APPLIED]
+    assert [weighed({**there, each: said[each]}, makes).findings["1.sql"].missing for each in said] == [
+        ("privilege table a to clerk",),
+        ("comment table a",),
+    ]
+    assert weighed(column(type="uuid"), makes).findings["1.sql"].missing == ("table a",)
+    assert states(said, makes) == [ObjectState.MISSING]
+
+
 def test_a_migration_without_declarations_has_no_finding() -> None:
     """A catalog without declarations has no evidence."""
     assert weighed({"table a": {}}, migration(1)).findings == {}
