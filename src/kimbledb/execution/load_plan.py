@@ -16,7 +16,6 @@ from kimbledb.model.evidence import Evidence
 from kimbledb.model.origin import Place
 from kimbledb.model.plan import Plan
 from kimbledb.model.state import DatabaseState
-from kimbledb.model.step import StepState
 from kimbledb.planning.planner import Goal
 from kimbledb.server.runner import Runner
 from kimbledb.server.session import Session
@@ -89,8 +88,7 @@ async def from_history(runner: Runner, session: Session, goal: Goal, known: Evid
             raise
         plan = evolve(evolve(goal, deciding=False).plan(state.history, shown), place=place)
         return LoadedPlan(state=state, evidence=shown, plan=plan, is_final=False)
-    undecided = plan.pending or plan.count(StepState.UNDECIDED)
-    return LoadedPlan(state=state, evidence=shown, plan=plan, is_final=shown.gathered or not undecided)
+    return LoadedPlan(state=state, evidence=shown, plan=plan, is_final=shown.gathered or plan.is_decided)
 
 
 def _place_of(runner: Runner, state: DatabaseState) -> Place:

@@ -20,7 +20,7 @@ from kimbledb.model.migration import Migration
 from kimbledb.model.objects import OBJECT_KINDS, DatabaseObject, Key
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning.closed import CLOSED_TO, is_known, undeclared
-from kimbledb.planning.comparison import Comparison, compare, same_type
+from kimbledb.planning.comparison import RIGHT, Comparison, compare, same_type
 from kimbledb.planning.doors import Doors, Others
 from kimbledb.planning.fold import NAMED_ALIKE, Fold, FoldedObject, fold, owners_of, renamed, split, under_former_names
 
@@ -303,10 +303,13 @@ class _Scales:
         }
 
     def _compared(self, item: FoldedObject) -> Comparison:
+        declared, there = item.each.facts or {}, self._found.objects[item.key]
+        if declared == there:
+            return RIGHT  # the form is a hash, and most objects need none
         recorded = self._forms.of(item.migration.name, item.declared_as)
         return compare(
-            item.each.facts or {},
-            self._found.objects[item.key],
+            declared,
+            there,
             form=self._found.forms.get(item.key),
             recorded=recorded,
         )

@@ -290,10 +290,20 @@ class Session:
             block: The question, as a block.
             read_only: Whether the transaction is read-only.
         """
+        [answer] = await self.ask_all([block], read_only=read_only)
+        return answer
+
+    async def ask_all(self, blocks: Iterable[str], *, read_only: bool = True) -> list[Any]:
+        """Ask questions in one transaction and one message, and return the answer of each.
+
+        Args:
+            blocks: The questions, each as a block.
+            read_only: Whether the transaction is read-only.
+        """
         mode = "READ ONLY" if read_only else "READ WRITE"
         settings = self.settings() + pin(PINNED_FOR_QUESTIONS)
-        [answer] = await self.send(f"BEGIN ISOLATION LEVEL READ COMMITTED {mode};\n{settings}{block}COMMIT;\n")
-        return answer.value
+        answers = await self.send(f"BEGIN ISOLATION LEVEL READ COMMITTED {mode};\n{settings}{''.join(blocks)}COMMIT;\n")
+        return [answer.value for answer in answers]
 
     def settings(self, *, statement_timeout: float | None = None, for_session: bool = False) -> str:
         """Return the statements that open every transaction, before the first name is looked up.
