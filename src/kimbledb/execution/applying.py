@@ -28,7 +28,7 @@ from kimbledb.execution.messages import Messages
 from kimbledb.execution.run import Run, Sent
 from kimbledb.execution.transaction import Transactions
 from kimbledb.execution.work import ChecksFailed, Outcome, PlanMoved, ScriptError, Work
-from kimbledb.inspection import foreign_histories, forms, history, preflight
+from kimbledb.inspection import data_loss, foreign_histories, forms, history, preflight
 from kimbledb.inspection.data_loss import Guard, Lost, Measured, Suspect, Suspected, may_set_sequences, may_undo_parts
 from kimbledb.inspection.proof import Site
 from kimbledb.model.check import Check
@@ -386,6 +386,18 @@ class ApplyRun:
         refused = _ROWS_DELETED in self.runner.options.refuse_hazards
         kept = self.evidence.kept if self.evidence is not None else {}
         completion = self.completions.get(migration.name)
+        text = f"{migration.apply_sql}\n{migration.hosted_sql}"
+        first = (
+            migration.transactional
+            and completion is None
+            and migration.name not in self.online
+            and migration.name not in self.suspects
+        )
+        sequences = (
+            may_set_sequences(text)
+            or migration.name in self.suspects
+            or (migration.name in self.online and may_set_sequences(migration.online_sql))
+        )
         work = Work(
             migration=migration,
             part="apply",
@@ -401,11 +413,12 @@ class ApplyRun:
             guard=Guard(
                 schema=self.goal.schema,
                 reaches=migration.reaches,
-                undoing=may_undo_parts(migration.apply_sql + migration.hosted_sql),
-                sequences=may_set_sequences(migration.apply_sql + migration.hosted_sql)
-                or (migration.name in self.online and may_set_sequences(migration.online_sql)),
+                undoing=may_undo_parts(text),
+                sequences=sequences,
                 allowed=(self.allow_data_loss or migration.deletes is not None) and not refused,
                 suspects=self.suspects.get(migration.name, ()),
+                light=first and not sequences and data_loss.changes_only_its_own(text),
+                sizes=not first or data_loss.may_write_anew(text),
             ),
         )
         # Where all is there nothing is written, and the proof tells whether that is still so.

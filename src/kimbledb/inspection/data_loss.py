@@ -19,7 +19,7 @@ from typing import Any
 from attrs import frozen
 
 from kimbledb.model.loss import Loss
-from kimbledb.model.names import quote_array, quote_literal
+from kimbledb.model.names import quote_array, quote_identifier, quote_literal
 from kimbledb.model.reach import home_of
 from kimbledb.server import queries
 from kimbledb.server.driver import ServerError
@@ -31,6 +31,22 @@ _UNDOES_PARTS = re.compile(r"\b(?:exception|savepoint)\b", re.IGNORECASE)
 
 #: setval(), or EXECUTE of a text. The EXECUTE FUNCTION of a trigger is not one.
 _SETS_SEQUENCES = re.compile(r"setval|\bexecute\b(?!\s+(?:function|procedure)\b)", re.IGNORECASE)
+#: A comment, and the body of a function, which runs only where it is called.
+_UNREAD = re.compile(r"--[^\n]*|\bAS\s+\$(\w*)\$.*?\$\1\$", re.IGNORECASE | re.DOTALL)
+#: Statements that change rows, drop something, or may do both.
+_WRITES = re.compile(
+    r"\b(?:(?<!for )update\s+(?!o[fnr]\b)|delete\s+from|merge\s+into|truncate\s+(?!o[fnr]\b)|refresh\s|execute\b(?!\s+(?:function|procedure))"
+    r"|drop\s+(?!policy|trigger|function|constraint|default|not)|do\s+\$)",
+    re.IGNORECASE,
+)
+_WRITES_ANEW = re.compile(r"\badd\s+(?!constraint|primary|unique|foreign|check|value)|\brefresh\b", re.IGNORECASE)
+#: A table that a script makes, and one that it changes.
+_MAKES = re.compile(r"\bcreate\s+(?:\w+\s+)?table\s+(?:if\s+not\s+exists\s+)?([\w.\"]+)", re.IGNORECASE)
+_CHANGES = re.compile(
+    r"\b(?:alter\s+(?:foreign\s+)?table\s+(?:if\s+exists\s+)?(?:only\s+)?|alter\s+(?:sequence|materialized)\s+"
+    r"|create\s+policy\s+\S+\s+on\s+)([\w.\"]+)",
+    re.IGNORECASE,
+)
 #: The SQLSTATE of a table that does not exist.
 _NO_SUCH_TABLE = "42P01"
 #: A table or materialised view whose loss no counter shows, in the form of the SQL.
@@ -58,6 +74,11 @@ class Guard:
     converted: tuple[tuple[str, str], ...] = ()
     #: The tables whose losses an earlier attempt could not measure: these are counted this time.
     suspects: tuple[Suspect, ...] = ()
+    #: Whether the script seems to change only what it makes. Then nothing of what was there before it is read; and a
+    #: script that changed some of it is rolled back, and is to run again with all of it read.
+    light: bool = False
+    #: Whether it seems to write tables anew: then the sizes of tables are read, which tell those that are empty.
+    sizes: bool = True
 
     def before(self) -> str:
         """Return the statements before the script. They look names up in pg_catalog."""
@@ -70,7 +91,11 @@ class Guard:
             + setting("kimbledb.made", [])
         )
         text += queries.block(
-            "measure_before", schemas=self._schemas, sequences=_boolean(self.sequences or bool(self.suspects))
+            "measure_before",
+            spaces=self._spaces,
+            sequences=_boolean(self.sequences or bool(self.suspects)),
+            light=_boolean(self.light),
+            sizes=_boolean(self.sizes or bool(self.suspects)),
         )
         if self.suspects:
             text += queries.block("keep_values", schema_literal=literal, forms=queries.filled("conversion_forms"))
@@ -101,7 +126,16 @@ class Guard:
 
     @property
     def _schemas(self) -> str:
-        return quote_array(dict.fromkeys((self.schema, *map(home_of, self.reaches))))
+        return quote_array(self._homes)
+
+    @property
+    def _spaces(self) -> str:
+        found = (f"to_regnamespace({quote_literal(quote_identifier(home))})" for home in self._homes)
+        return f"ARRAY[{', '.join(found)}]::oid[]"
+
+    @property
+    def _homes(self) -> dict[str, None]:
+        return dict.fromkeys((self.schema, *map(home_of, self.reaches)))
 
 
 @frozen
@@ -150,6 +184,26 @@ def may_undo_parts(script: str) -> bool:
     return _UNDOES_PARTS.search(script) is not None
 
 
+def may_write_anew(script: str) -> bool:
+    """Whether a script seems to write a table anew for a new column, or to refresh a materialised view.
+
+    The answer may be wrong: a table is then taken for one with rows.
+    """
+    return _WRITES_ANEW.search(script) is not None
+
+
+def changes_only_its_own(script: str) -> bool:
+    """Whether a script seems to write no rows but new ones, and to change or drop no table but those that it makes.
+
+    The answer may be wrong, which the server then shows (``Guard.light``).
+    """
+    read = _UNREAD.sub("", script)
+    if _WRITES.search(read):
+        return False
+    made = {match[1] for match in _MAKES.finditer(read)}
+    return all(match[1] in made for match in _CHANGES.finditer(read))
+
+
 def may_set_sequences(script: str) -> bool:
     """Whether a script may call setval(), by name or in a statement that it composes at run time.
 
@@ -173,7 +227,10 @@ def refusal(error: ServerError, guard: Guard) -> Suspected | Lost:
         error: The error, with ``DATA_LOSS``.
         guard: The guard of the transaction.
     """
-    found = measured(json.loads(error.detail or "{}"))
+    detail = json.loads(error.detail or "{}")
+    if "again" in detail:
+        return Suspected(guard.suspects)
+    found = measured(detail)
     if found.suspects:
         return Suspected((*guard.suspects, *found.suspects))
     return Lost(found.losses)
