@@ -83,7 +83,14 @@ def begin_step(
     )
 
 
-def before_script(schema: str, path: Sequence[str], reaches: tuple[str, ...] = (), *, closed: bool = False) -> str:
+def before_script(
+    schema: str,
+    path: Sequence[str],
+    reaches: tuple[str, ...] = (),
+    *,
+    closed: bool = False,
+    settable: Sequence[str] = (),
+) -> str:
     """Return the text right before a script whose reach ``check_reach()`` checks afterwards.
 
     Args:
@@ -91,15 +98,18 @@ def before_script(schema: str, path: Sequence[str], reaches: tuple[str, ...] = (
         path: The schemas in which the script looks names up.
         reaches: The objects and schemas outside of it that the migration declares to reach, as in its facts.
         closed: Whether ``take_back()`` stands after the script, since its catalog is closed.
+        settable: As ``Session.settable``; where there are none, the server is asked for them.
     """
     # To plan the query by name takes twice as long, and few migrations declare a name.
     gone = "gone_by_name" if any("." in each for each in reaches) else "gone"
     return (
         Session.path()
-        # check_history.sql learns from it which tables are history's.
-        + queries.filled("mark_history", schema=quote_literal(schema))
-        + "\n"
-        + queries.filled("before_script")
+        + queries.filled(
+            "before_script",
+            history=quote_literal(f"{quote_identifier(schema)}.migration_history"),
+            log=quote_literal(f"{quote_identifier(schema)}.migration_log"),
+            settable=quote_literal("{" + ",".join(settable) + "}") if settable else queries.text_of("settable"),
+        )
         + "\n"
         + queries.block("keep_gone", gone=queries.text_of(gone))
         + (keep_older() if closed else "")
@@ -213,7 +223,9 @@ class Messages:
         measuring = ""
         if work.guard is not None:
             measuring = self.session.path() + work.guard.before()
-        return measuring + before_script(self.schema, self.path, work.migration.reaches, closed=work.closes)
+        return measuring + before_script(
+            self.schema, self.path, work.migration.reaches, closed=work.closes, settable=self.session.settable
+        )
 
     def body(self, work: Work) -> tuple[str, list[int]]:
         """Return the scripts of a transaction with what stands between them, and where each of them begins in that text."""

@@ -45,8 +45,16 @@ async def look(session: Session, schema: str) -> DatabaseState:
     shape = queries.filled("history_shape", schema=literal)
     with decided():
         answer: dict[str, Any] = await session.ask(
-            queries.block("look", schema=literal, shape=shape, at_work=lock_condition(schema), trusted=trusted())
+            queries.block(
+                "look",
+                schema=literal,
+                shape=shape,
+                at_work=lock_condition(schema),
+                trusted=trusted(),
+                settable=queries.text_of("settable"),
+            )
         )
+    session.settable = tuple(answer["settable"])
     rows = answer.get("history")
     return DatabaseState(
         server_version=answer["version"],

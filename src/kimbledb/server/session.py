@@ -88,6 +88,8 @@ class Session:
         self.commits: Sequence[int] = ()
         #: How many transactions of the last message the server has begun, of those that begin with ``remember()``.
         self.begun = 0
+        #: The names of the settings that a script may change in it; none where the server was not asked for them.
+        self.settable: Sequence[str] = ()
         #: The part of the message before the second argument of ``transact()``, where one message carried both.
         self.prefix = ""
         #: The state of the session before the transaction that a rollback does not restore.

@@ -7,6 +7,7 @@ DECLARE
     named jsonb;
     statement text;
     one record;
+    path text;
 BEGIN
     -- LISTEN shows after COMMIT only: what was listened to before is said again.
     SELECT NOT before->'prepared' <@ coalesce(jsonb_agg(p.name), '[]'),
@@ -45,17 +46,21 @@ BEGIN
         PERFORM set_config(name, nullif(value, ''), false) FROM jsonb_each_text(before->'named') AS was (name, value)
         WHERE value IS DISTINCT FROM named->>name;
     END IF;
-    IF current_setting('kimbledb.session_changed') = '[]' THEN
-        RETURN;
+    IF current_setting('kimbledb.session_changed') <> '[]' THEN
+        FOR one IN SELECT changed.name, coalesce(before->'pins'->>changed.name, nullif(was.value, ''), nullif(before->'named'->>changed.name, '')) AS was
+                   FROM jsonb_array_elements_text(current_setting('kimbledb.session_changed')::jsonb) AS changed (name)
+                   LEFT JOIN unnest(current_setting('kimbledb.settable')::text[], current_setting('kimbledb.session_set')::text[]) AS was (name, value)
+                       ON was.name = changed.name LOOP
+            EXECUTE format('RESET %I', one.name);
+            IF current_setting(one.name) <> one.was THEN
+                PERFORM set_config(one.name, one.was, false);
+            END IF;
+        END LOOP;
     END IF;
     -- The path last: from there on names are looked up in it.
-    FOR one IN SELECT name, coalesce(before->'pins'->>name, current_setting('kimbledb.session_set')::jsonb->>name,
-                                     nullif(before->'named'->>name, '')) AS was
-               FROM jsonb_array_elements_text(current_setting('kimbledb.session_changed')::jsonb) AS name
-               ORDER BY name = 'search_path' LOOP
-        EXECUTE pg_catalog.format('RESET %I', one.name);
-        IF pg_catalog.current_setting(one.name) OPERATOR(pg_catalog.<>) one.was THEN
-            PERFORM pg_catalog.set_config(one.name, one.was, false);
-        END IF;
-    END LOOP;
+    path := before->'pins'->>'search_path';
+    RESET search_path;
+    IF pg_catalog.current_setting('search_path') OPERATOR(pg_catalog.<>) path THEN
+        PERFORM pg_catalog.set_config('search_path', path, false);
+    END IF;
 END

@@ -33,6 +33,9 @@ BEGIN
         'database_oid', (SELECT oid::bigint FROM pg_database WHERE datname = current_database()),
         'busy', EXISTS (SELECT FROM pg_locks AS l WHERE {at_work}),
         'process_id', pg_backend_pid(),
+        'settable', to_jsonb((
+{settable}
+        )),
         'role', current_user,
         'superuser', (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
         'hosted', EXISTS (SELECT FROM pg_namespace WHERE nspname = 'auth')
