@@ -21,6 +21,7 @@ def draw(figures: Sequence[Figure]) -> str:
         f'<text x="{goal}" y="14" text-anchor="middle">goal</text>',
     ]
     for number, figure in enumerate(figures):
+        assert figure.goal is not None, figure.name
         share = figure.goal / figure.ratio if figure.more_is_better else figure.ratio / figure.goal
         width = min(share, _LONGEST) * _WIDTH / _LONGEST
         top = _ROW * (number + 1)

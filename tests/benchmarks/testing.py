@@ -11,6 +11,7 @@ from statistics import median
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
+from attrs import frozen
 
 import kimbledb
 from kimbledb.testing import Databases
@@ -26,15 +27,18 @@ import json, os
 waited = []
 
 def pytest_runtest_logreport(report):
-    if report.when in ("setup", "teardown"):
-        waited.append((report.nodeid.split("[")[0].split("::")[1], report.when, report.duration))
+    waited.append((report.nodeid.split("[")[0].split("::")[1], report.when, report.duration))
 
 def pytest_sessionfinish():
     with open(os.environ["WAITED"], "w") as file:
         json.dump(waited, file)
 """
 _SUITE = """
-import asyncio, asyncpg, pytest, time
+import asyncio, pytest, pytest_asyncio
+
+@pytest_asyncio.fixture
+async def empty():
+    yield
 
 @pytest.mark.parametrize("number", range({count}))
 async def test_database(kimbledb_database, number):
@@ -43,6 +47,10 @@ async def test_database(kimbledb_database, number):
 @pytest.mark.parametrize("number", range({count}))
 async def test_connection(kimbledb_connection, number):
     await kimbledb_connection.execute("INSERT INTO users (id) VALUES ('ann')")
+
+@pytest.mark.parametrize("number", range({count}))
+async def test_empty(empty, number):
+    pass
 """
 
 
@@ -65,9 +73,9 @@ async def figures(server: Server, runs: int) -> list[Figure]:
         async def cloned() -> float:
             return await seconds(databases.take())
 
-        clone = await compare("a fresh test database", "CREATE DATABASE ... TEMPLATE", 1.2, runs * 4, cloned, by_hand)
-    by_tests = await _in_a_suite(server.dsn)
-    in_one_loop = await _in_a_suite(
+        clone = await compare("a fresh test database", "CREATE DATABASE ... TEMPLATE", 1.1, runs * 4, cloned, by_hand)
+    own_loops = await _in_a_suite(server.dsn)
+    one_loop = await _in_a_suite(
         server.dsn, "asyncio_default_fixture_loop_scope = session\nasyncio_default_test_loop_scope = session\n"
     )
     rolled_back, with_connecting = await _rolled_back(whole, runs)
@@ -77,26 +85,34 @@ async def figures(server: Server, runs: int) -> list[Figure]:
         Figure(
             "the same as tests of 60 ms see it",
             "CREATE DATABASE ... TEMPLATE",
-            by_tests["test_database"],
+            own_loops["test_database"].around,
             clone.floor_measured,
-            0.3,
+            0.1,
         ),
         Figure(
             "a connection rolled back, one loop",
-            "BEGIN, one INSERT, ROLLBACK",
-            in_one_loop["test_connection"],
-            rolled_back,
-            1.5,
+            "BEGIN, INSERT, ROLLBACK; an empty fixture",
+            one_loop["test_connection"].whole,
+            rolled_back + one_loop["test_empty"].whole,
+            1.3,
         ),
         Figure(
             "a connection rolled back, own loops",
-            "connecting, BEGIN, one INSERT, ROLLBACK",
-            by_tests["test_connection"],
-            with_connecting,
-            1.5,
+            "connecting, the same; an empty fixture",
+            own_loops["test_connection"].whole,
+            with_connecting + own_loops["test_empty"].whole,
+            1.3,
         ),
         *await _whole_runs(max(2, runs // 3)),
     ]
+
+
+@frozen
+class Waited:
+    """What a test took, in milliseconds: its fixtures alone, and with the test itself."""
+
+    around: float
+    whole: float
 
 
 async def _whole_runs(runs: int) -> list[Figure]:
@@ -149,8 +165,8 @@ async def _rolled_back(dsn: str, runs: int) -> tuple[float, float]:
     return 1000 * median(alone), 1000 * median([await seconds(connected()) for _ in range(runs * 10)])
 
 
-async def _in_a_suite(server: str, settings: str = "") -> dict[str, float]:
-    """Run tests with the plugin in a process of their own; return for each kind the median wait in milliseconds."""
+async def _in_a_suite(server: str, settings: str = "") -> dict[str, Waited]:
+    """Run tests with the plugin in a process of their own; return the median of each kind."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         (home / "conftest.py").write_text(_CONFTEST)
@@ -163,9 +179,13 @@ async def _in_a_suite(server: str, settings: str = "") -> dict[str, float]:
             **{**os.environ, "WAITED": str(waited)},
         )
         rows = json.loads(waited.read_text())
+
+    def typical(kind: str, when: str) -> float:
+        # The first make the template and connect, and the last clears up.
+        return 1000 * float(median([taken for test, phase, taken in rows if (test, phase) == (kind, when)][2:-1]))
+
     found = {}
-    for kind in ("test_database", "test_connection"):
-        setups = [taken for test, when, taken in rows if (test, when) == (kind, "setup")][2:]
-        teardowns = [taken for test, when, taken in rows if (test, when) == (kind, "teardown")][2:-1]
-        found[kind] = 1000 * (median(setups) + median(teardowns))
+    for kind in ("test_database", "test_connection", "test_empty"):
+        around = typical(kind, "setup") + typical(kind, "teardown")
+        found[kind] = Waited(around, around + typical(kind, "call"))
     return found
