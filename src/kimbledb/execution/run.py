@@ -18,7 +18,6 @@ from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import ConnectionLostError, OutcomeUnknownError
 from kimbledb.inspection import history
 from kimbledb.model.clock import stopwatch
-from kimbledb.model.migration import AppliedStep, Migration
 from kimbledb.server.notifications import has_listener, notify
 from kimbledb.server.options import Options
 from kimbledb.server.retry import Retry
@@ -29,6 +28,7 @@ from kimbledb.server.targets import Target, target_of
 
 if TYPE_CHECKING:
     from kimbledb.events import Watcher
+    from kimbledb.model.migration import AppliedStep, Migration
     from kimbledb.model.operator_reports import AdoptionReport, ResetReport, RollbackReport
     from kimbledb.model.reports import MigrationReport
     from kimbledb.model.state import DatabaseState
@@ -230,6 +230,8 @@ class Run:
                 self.committed()
                 settled.append(sent)
                 if sent.migration is not None:
+                    from kimbledb.model.migration import AppliedStep  # only where a connection was lost
+
                     self.achieved.append(AppliedStep(sent.migration, seconds))
                     self._notify_of(sent, sent.migration, seconds)
             elif shown(sent):

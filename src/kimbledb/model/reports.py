@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import field, fields, frozen
 
-from kimbledb.model.migration import AppliedStep
-from kimbledb.model.plan import Plan
 from kimbledb.model.presentation import Json, Report, plain
-from kimbledb.model.step import Step
 from kimbledb.model.tables import Table, listed, rows_of
 from kimbledb.model.text import counted, few, one_line
 
 if TYPE_CHECKING:
     from kimbledb.model.check import Check
     from kimbledb.model.loss import Loss
+    from kimbledb.model.migration import AppliedStep
+    from kimbledb.model.plan import Plan
     from kimbledb.model.set_aside import SetAside
+    from kimbledb.model.step import Step
 
 
 @frozen(eq=False)
@@ -95,8 +97,7 @@ class MigrationReport(Report):
 
     #: The migrations that this call applied, in order. Empty if there was nothing to do.
     applied: tuple[AppliedStep, ...]
-    #: The plan before the first step.
-    plan: Plan
+    _plan: Plan | Callable[[], Plan] = field(repr=False)
     #: The duration of the whole call in seconds.
     seconds: float
     #: The checks that ran in the transactions of the migrations. Empty if ``verify`` was False.
@@ -113,6 +114,15 @@ class MigrationReport(Report):
     history_owner: str | None = None
     #: The tables that were set aside, each with how many of its rows were copied.
     set_aside: tuple[SetAside, ...] = ()
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The plan before the first step. Where there was nothing to do, it is made when it is asked for."""
+        return self._plan() if callable(self._plan) else self._plan
+
+    def __reduce__(self) -> tuple[Callable[..., MigrationReport], tuple[object, ...]]:
+        parts = (self.plan if each.name == "_plan" else getattr(self, each.name) for each in fields(type(self)))
+        return type(self), tuple(parts)
 
     @property
     def newer(self) -> tuple[Step, ...]:
