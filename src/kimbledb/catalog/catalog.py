@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from kimbledb.model.names import near
 
 if TYPE_CHECKING:  # a start with nothing to do hashes the files, and makes no migration of them
     from kimbledb.catalog.content import Content
+    from kimbledb.model.evidence import AppliedMigration
     from kimbledb.model.fault import Fault
     from kimbledb.model.migration import Migration
 
@@ -46,12 +47,12 @@ class Catalog:
         self.source = source
         self._content = _checked(migrations, faults)
 
-    #: Reads a catalog that is read late.
-    _read: Callable[[], Content]
-
     @cached_property
     def _content(self) -> Content:
         return self._read()
+
+    def _read(self) -> Content:
+        raise NotImplementedError  # it was read by the constructor
 
     @property
     def checksums(self) -> Checksums:
@@ -199,6 +200,13 @@ class Catalog:
         """Whether what its migrations make starts closed: ``closed = true`` in catalog.toml."""
         return any(migration.closed for migration in self)
 
+    def expect(self, history: Iterable[AppliedMigration]) -> None:
+        """Note what history holds, for a catalog that is read late: what it holds was checked when it was applied.
+
+        Args:
+            history: The rows of history.
+        """
+
     def check_phase(self, phase: int) -> None:
         """Check that a migration of a phase exists.
 
@@ -259,23 +267,47 @@ class Catalog:
 class _Late(Catalog):
     """A catalog that is read when more is asked for than the checksums of its files."""
 
-    def __init__(self, source: str, read: Callable[[], Content], hashed: Callable[[], Checksums | None]) -> None:
+    def __init__(
+        self, source: str, read: Callable[[Mapping[str, str]], Content], hashed: Callable[[], Checksums | None]
+    ) -> None:
         """Read nothing yet.
 
         Args:
             source: As for any catalog.
-            read: Reads the files, and raises CatalogError where they have faults.
+            read: Reads the files, by the checksums that history holds, and raises CatalogError where they have faults.
             hashed: Returns their checksums, or None where they must be read.
         """
         self.source = source
-        self._read = read
+        self._late = read
         self._hashed = hashed
+        self._held: Mapping[str, str] = {}
+        self._must_be_whole = False
+
+    @property
+    def _is_read(self) -> bool:
+        return "_content" in vars(self)
+
+    def _read(self) -> Content:
+        content = self._content = self._late(self._held)
+        if self._must_be_whole:
+            super().check_whole()
+        return content
 
     @property
     def checksums(self) -> Checksums:
         """The checksums of the migrations, by hashing their files alone where that shows them."""
-        hashed = None if "_content" in vars(self) else self._hashed()
+        hashed = None if self._is_read else self._hashed()
         return super().checksums if hashed is None else hashed
+
+    def check_whole(self) -> None:
+        """Check it now, or when it is read."""
+        self._must_be_whole = True
+        if self._is_read:
+            super().check_whole()
+
+    def expect(self, history: Iterable[AppliedMigration]) -> None:
+        """Note what history holds, if the catalog is not read yet."""
+        self._held = {row.name: row.checksum for row in history if row.is_applied and row.version and row.checksum}
 
 
 _builtin: Catalog | None = None
@@ -291,7 +323,7 @@ def at(path: str | os.PathLike[str]) -> Catalog:
         ConfigurationError: The path is not a folder.
     """
     root, _ = _paths(path, None)
-    return _Late(str(root), lambda: _checked(*_read(root, None)), lambda: checksums.of_directory(str(root)))
+    return _Late(str(root), lambda held: _checked(*_read(root, None, held)), lambda: checksums.of_directory(str(root)))
 
 
 # These need what makes migrations, which a start with nothing to do does not import: 10 ms, and the patterns of the
@@ -304,16 +336,18 @@ def _checked(migrations: Iterable[Migration], faults: Iterable[Fault]) -> Conten
     return Content(migrations, faults, lambda name: Catalog.builtin().has(name))
 
 
-def _read_shipped() -> Content:
+def _read_shipped(_held: Mapping[str, str]) -> Content:
     from kimbledb.catalog import shipped
 
     return _checked(shipped.read_migrations(), ())
 
 
-def _read(root: Path, declared: Path | None) -> tuple[list[Migration], list[Fault]]:
+def _read(
+    root: Path, declared: Path | None, held: Mapping[str, str] | None = None
+) -> tuple[list[Migration], list[Fault]]:
     from kimbledb.catalog import directories
 
-    return directories.read(root, declared=declared)
+    return directories.read(root, declared=declared, held=held)
 
 
 def _raised(migrations: Iterable[Migration], base: Catalog) -> list[Migration]:

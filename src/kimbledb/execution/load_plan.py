@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve, frozen
 
 from kimbledb.errors import AlternativesError
-from kimbledb.inspection import completions, foreign_histories, gathering, history
+from kimbledb.inspection import history
 from kimbledb.model.evidence import Evidence
 from kimbledb.model.origin import Place
 from kimbledb.model.plan import Plan
@@ -79,6 +79,7 @@ async def from_history(runner: Runner, session: Session, goal: Goal, known: Evid
     """
     runner.doing = "reading the history"
     state = await history.look(session, goal.schema)
+    goal.catalog.expect(state.history or ())
     shown = known or Evidence(hosted=state.hosted)
     place = _place_of(runner, state)
     try:
@@ -110,6 +111,8 @@ async def with_evidence(
     Raises:
         PlanningError: No plan can be made.
     """
+    from kimbledb.inspection import completions, gathering  # most of an import; history alone may decide
+
     runner.doing = "looking at the schema"
     state = loaded.state
     looked = await gathering.look(session, goal.planner, state, goal.schema)
@@ -152,6 +155,8 @@ async def by_evidence(session: Session, goal: Goal, loaded: LoadedPlan, shown: E
     Raises:
         PlanningError: No plan can be made.
     """
+    from kimbledb.inspection import foreign_histories  # as above
+
     state = loaded.state
     plan, foreign = await foreign_histories.with_histories(
         session, evolve(goal.plan(state.history, shown), place=loaded.plan.place), state, goal.schema, goal.catalog
