@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kimbledb.catalog import checksums
 from kimbledb.catalog.checksums import Checksums
@@ -62,7 +62,7 @@ class Catalog:
             CatalogError: ``check_whole()`` raises it.
         """
         self.check_whole()
-        providers = {thing: tuple(each.name for each in among) for thing, among in self._content.providers.items()}
+        providers = {thing: frozenset(each.name for each in among) for thing, among in self._content.providers.items()}
         return Checksums({each.name: each.checksum for each in self}, providers)
 
     @classmethod
@@ -311,6 +311,10 @@ class _Late(Catalog):
 
 
 _builtin: Catalog | None = None
+
+
+#: A catalog as callers pass it: one, or the path of its folder, which is read as late as can be; None for the built-in one.
+CatalogLike: TypeAlias = "Catalog | str | os.PathLike[str] | None"
 
 
 def at(path: str | os.PathLike[str]) -> Catalog:

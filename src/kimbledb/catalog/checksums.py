@@ -33,7 +33,7 @@ class Checksums(NamedTuple):
     #: The checksum of each migration, by its name.
     of: Mapping[str, str]
     #: The names of the migrations that provide each thing: several are alternatives.
-    providers: Mapping[str, tuple[str, ...]]
+    providers: Mapping[str, frozenset[str]]
 
 
 class _Unusual(Exception):
@@ -83,7 +83,7 @@ def _of(
     files_in: Callable[[str], Iterable[str]] = lambda _: _FILES,
 ) -> Checksums:
     of: dict[str, str] = {}
-    providers: dict[str, tuple[str, ...]] = {}
+    providers: dict[str, frozenset[str]] = {}
     for home in homes:
         name = f"{home.partition('_')[2]}.sql"
         files = files_in(home)
@@ -98,7 +98,7 @@ def _of(
         # A key with an escape is another key to the eye.
         if facts is not None and (b"provides" in facts or b"\\" in facts):
             for thing in _provided(facts):
-                providers[thing] = (*providers.get(thing, ()), name)
+                providers[thing] = providers.get(thing, frozenset()) | {name}
     return Checksums(of, providers)
 
 
@@ -108,16 +108,16 @@ def _sent(data: bytes) -> bytes:
     return data.replace(b"\r\n", b"\n") if b"\r" in data else data
 
 
-def _provided(facts: bytes) -> tuple[str, ...]:
+def _provided(facts: bytes) -> list[str]:
     import tomllib  # few migrations provide anything: 2 ms
 
     try:
-        found = tomllib.loads(facts.decode()).get("provides", ())
+        found = tomllib.loads(facts.decode()).get("provides", [])
     except (ValueError, RecursionError):
         raise _Unusual from None
-    if not isinstance(found, list | tuple) or not all(isinstance(each, str) for each in found):
+    if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
         raise _Unusual
-    return tuple(dict.fromkeys(found))
+    return found
 
 
 def _number_of(name: str) -> int | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from attrs import field, frozen
 
-from kimbledb.catalog.catalog import Catalog
+from kimbledb.catalog.catalog import Catalog, CatalogLike, at
 from kimbledb.errors import ConnectionLostError, OutcomeUnknownError
 from kimbledb.inspection import history
 from kimbledb.model.clock import stopwatch
@@ -47,9 +47,15 @@ def schema_of(given: str | None) -> str:
     return check_schema_name(given or "public")
 
 
-def catalog_of(given: Catalog | None) -> Catalog:
-    """Return the catalog of a call: the caller's, or the built-in one for None."""
-    return given if given is not None else Catalog.builtin()
+def catalog_of(given: CatalogLike) -> Catalog:
+    """Return the catalog of a call: the caller's, that of the caller's folder, or the built-in one for None.
+
+    Raises:
+        ConfigurationError: The path is not a folder.
+    """
+    if given is None:
+        return Catalog.builtin()
+    return at(given) if isinstance(given, str | os.PathLike) else given
 
 
 def _options_of(given: Options | None) -> Options:
@@ -63,7 +69,7 @@ class Request:
     Args:
         target: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them. None
             reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
-        catalog: The migrations; None for the built-in ones.
+        catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
         options: Deadline, timeouts and the like, in seconds; None for the defaults.
         progress: Called with each ``Event``; None for no calls.
@@ -73,7 +79,7 @@ class Request:
     """
 
     target: Target = field(default=None, converter=target_of)
-    _catalog: Catalog | None = field(default=None, kw_only=True)
+    _catalog: CatalogLike = field(default=None, kw_only=True)
     schema: str = field(default=None, converter=schema_of, kw_only=True)
     options: Options = field(default=None, converter=_options_of, kw_only=True)
     progress: Watcher | None = field(default=None, kw_only=True)

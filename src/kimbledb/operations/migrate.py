@@ -27,7 +27,7 @@ from kimbledb.server.session import Session
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
-    from kimbledb.catalog.catalog import Catalog
+    from kimbledb.catalog.catalog import CatalogLike
     from kimbledb.catalog.checksums import Checksums
     from kimbledb.events import Watcher
     from kimbledb.execution.applying import ApplyRun
@@ -51,7 +51,7 @@ class Executor(Request):
     Args:
         target: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them. None
             reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
-        catalog: The migrations; None for the built-in ones.
+        catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
         options: Deadline, timeouts and the like, in seconds; None for the defaults.
         progress: Called with each ``Event``; None for nobody.
@@ -286,7 +286,7 @@ class Executor(Request):
 async def migrate(
     target: TargetLike = None,
     *,
-    catalog: Catalog | None = None,
+    catalog: CatalogLike = None,
     schema: str | None = None,
     to: str | int | None = None,
     phase: int | None = None,
@@ -308,7 +308,7 @@ async def migrate(
     Args:
         target: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them. None
             reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
-        catalog: The migrations; None for the built-in ones.
+        catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``. It is made if missing.
         to: A migration's name or number: apply that one and all it needs, no more. None for all.
         phase: A phase's number: apply its migrations and all they need, no more. None for all.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from attrs import frozen
 
-from kimbledb.catalog.catalog import Catalog
+from kimbledb.catalog.catalog import CatalogLike
 from kimbledb.errors import HistoryError, PlanningError, PreflightError
 from kimbledb.execution.command import ExitCode, Invocation, name_or_number
 from kimbledb.execution.run import Request
@@ -53,7 +53,7 @@ class Verifier(Request):
     Args:
         target: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them. None
             reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
-        catalog: The migrations; None for the built-in ones.
+        catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
         options: Deadline, timeouts and the like, in seconds; None for the defaults.
         progress: Called with each ``Event``; None for nobody.
@@ -197,7 +197,7 @@ class Verifier(Request):
 async def verify(
     target: TargetLike = None,
     *,
-    catalog: Catalog | None = None,
+    catalog: CatalogLike = None,
     schema: str | None = None,
     only: str | int | Iterable[str | int] | None = None,
     strict: bool = False,
@@ -208,7 +208,7 @@ async def verify(
     Args:
         target: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them. None
             reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
-        catalog: The migrations; None for the built-in ones.
+        catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
         only: A migration's name or number, or several: run their checks alone, applied or not. None for all.
         strict: Whether the security checks fail that otherwise warn of what is in no closed catalog.
