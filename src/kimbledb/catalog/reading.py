@@ -10,8 +10,9 @@ import os
 import stat
 from collections.abc import Mapping
 from functools import cached_property, partial
+from operator import itemgetter
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from attrs import field, frozen
 
@@ -30,8 +31,8 @@ MAX_FILE_BYTES: Final = 16 * 1024 * 1024
 STORES: tuple[str, ...] = ("/nix/store", "/gnu/store")
 
 
-@frozen(eq=False)
-class Entry:
+# A tuple, since a folder of ten thousand migrations has sixty thousand.
+class Entry(NamedTuple):
     """A file or a folder in a folder; for a symbolic link, its target."""
 
     name: str
@@ -144,7 +145,7 @@ def list_entries(folder: str | Path, path: str, faults: list[Fault], home: str) 
                     entries.append(Entry(item.name, item.is_dir(follow_symlinks=False), item.path))
     except OSError as error:
         faults.append(_unreadable(path, error))
-    return sorted(entries, key=lambda entry: entry.name)
+    return sorted(entries, key=itemgetter(0))
 
 
 def files_below(folder: Folder, faults: list[Fault]) -> list[tuple[Entry, str]]:
@@ -230,9 +231,13 @@ def _read_bytes(where: str) -> bytes | None:
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(where, flags)
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             return None
-        data = bytearray()
+        first = os.read(descriptor, _PIECE)
+        if len(first) == status.st_size:
+            return first
+        data = bytearray(first)
         while len(data) <= MAX_FILE_BYTES and (piece := os.read(descriptor, _PIECE)):
             data += piece
         return bytes(data)
