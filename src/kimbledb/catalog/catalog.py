@@ -315,7 +315,7 @@ _builtin: Catalog | None = None
 
 
 #: A catalog as callers pass it: one, or the path of its folder, which is read as late as can be; None for the built-in one.
-CatalogLike: TypeAlias = "Catalog | str | os.PathLike[str] | None"
+CatalogLike: TypeAlias = Catalog | str | os.PathLike[str] | None
 
 
 def at(path: str | os.PathLike[str]) -> Catalog:

@@ -270,7 +270,9 @@ class Executor(Request):
 
             # A glance asks for no more of the place.
             place = Place(0, "", 0, occupied=True, label=self.target.label)
-            return evolve(goal().plan(seen.history, Evidence(hosted=seen.hosted)), place=place)
+            rows = seen.history
+            self.catalog.expect(rows)
+            return evolve(goal().plan(rows, Evidence(hosted=seen.hosted)), place=place)
 
         if checksums is not None and holds_all(seen.rows, checksums):
             return plan
