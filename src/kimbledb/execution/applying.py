@@ -386,17 +386,15 @@ class ApplyRun:
         refused = _ROWS_DELETED in self.runner.options.refuse_hazards
         kept = self.evidence.kept if self.evidence is not None else {}
         completion = self.completions.get(migration.name)
-        text = f"{migration.apply_sql}\n{migration.hosted_sql}"
+        text = "\n".join(each.text for each in migration.applied_scripts(hosted=self.hosted).values())
         first = (
             migration.transactional
             and completion is None
             and migration.name not in self.online
             and migration.name not in self.suspects
         )
-        sequences = (
-            may_set_sequences(text)
-            or migration.name in self.suspects
-            or (migration.name in self.online and may_set_sequences(migration.online_sql))
+        sequences = may_set_sequences(text) or (
+            migration.name in self.online and may_set_sequences(migration.online_sql)
         )
         work = Work(
             migration=migration,
@@ -408,6 +406,7 @@ class ApplyRun:
             ),
             last=last,
             run=self.runner.run_id,
+            brief=first,
             condition=self.signature.guard if self.signature is not None and self._is_first(migration) else "",
             detail=self._detail(migration) | self._signed(migration),
             guard=Guard(
@@ -417,7 +416,7 @@ class ApplyRun:
                 sequences=sequences,
                 allowed=(self.allow_data_loss or migration.deletes is not None) and not refused,
                 suspects=self.suspects.get(migration.name, ()),
-                light=first and not sequences and data_loss.changes_only_its_own(text),
+                light=first and not sequences and data_loss.seems_to_lose_nothing(text),
                 sizes=not first or data_loss.may_write_anew(text),
             ),
         )

@@ -22,7 +22,7 @@ from kimbledb.model.names import quote_array, quote_identifier, quote_literal
 from kimbledb.model.reach import places, wholes
 from kimbledb.server import queries
 from kimbledb.server.locks import lock_key, take_lock, take_lock_values
-from kimbledb.server.search_path import guard_of, path_of
+from kimbledb.server.search_path import guard_briefly, guard_of, path_of
 from kimbledb.server.session import BEGIN, Session
 from kimbledb.server.settings import durable, milliseconds, setting
 from kimbledb.version import __version__
@@ -59,7 +59,12 @@ class After:
 
 
 def begin_step(
-    schema: str, log_position: int | After | None, path: Sequence[str] = (), reached: Sequence[str] = ()
+    schema: str,
+    log_position: int | After | None,
+    path: Sequence[str] = (),
+    reached: Sequence[str] = (),
+    *,
+    brief: bool = False,
 ) -> str:
     """Return the start of each transaction that changes a schema's history.
 
@@ -72,12 +77,13 @@ def begin_step(
             message, which writes that entry. None to skip that comparison.
         path: The schemas in which a script looks names up.
         reached: The schemas that migrations declare to reach.
+        brief: As in ``Work.brief``.
     """
     head = log_position.entry(schema) if isinstance(log_position, After) else str(log_position or 0)
     return queries.block(
         "begin_step",
         lock=queries.filled("take_lock", **take_lock_values(lock_key(schema))),
-        guard=guard_of(path or (schema,), reached),
+        guard=guard_briefly(path or (schema,)) if brief else guard_of(path or (schema,), reached),
         schema=quote_identifier(schema),
         head="NULL" if log_position is None else head,
     )
@@ -136,7 +142,6 @@ def take_back() -> str:
     return queries.block("take_back")
 
 
-@lru_cache(maxsize=8)
 def check_reach(schema: str, reaches: tuple[str, ...] = ()) -> str:
     """Return the text after that script. It fails where the script changed history or reached outside of its schema.
 
@@ -144,6 +149,12 @@ def check_reach(schema: str, reaches: tuple[str, ...] = ()) -> str:
         schema: The target schema.
         reaches: As for ``before_script()``.
     """
+    return queries.block("check_script", parts=_reach(schema, reaches) + queries.text_of("check_history"))
+
+
+@lru_cache(maxsize=8)
+def _reach(schema: str, reaches: tuple[str, ...], *, brief: bool = False) -> str:
+    """Return the part of ``check_script.sql`` that fails where a script reached outside of its schema."""
     literal = quote_literal(schema)
     values = {
         "schema_literal": literal,
@@ -151,8 +162,13 @@ def check_reach(schema: str, reaches: tuple[str, ...] = ()) -> str:
         "reaches": quote_array(places(reaches)),
         "whole": quote_array(wholes(reaches)),
     }
-    elsewhere = "DO " + quote_literal(queries.filled("check_elsewhere", **values))
-    return queries.block("check_reach", elsewhere=quote_literal(elsewhere), **values) + queries.block("check_history")
+    if brief:
+        elsewhere = queries.filled("look_closer", what="'reach'")
+    else:
+        # Text, so that the server does not read it where it is not wanted.
+        block = "DO " + quote_literal(queries.filled("check_elsewhere", **values))
+        elsewhere = "        EXECUTE " + quote_literal(block)
+    return queries.filled("check_reach", elsewhere=elsewhere, **values) + "\n"
 
 
 class Messages:
@@ -197,7 +213,7 @@ class Messages:
                 transaction that idles while another session works, a REINDEX or VACUUM FULL of that
                 session would wait for them.
         """
-        begin = begin_step(self.schema, log_position, self.path, self.reached) + work.condition
+        begin = begin_step(self.schema, log_position, self.path, self.reached, brief=work.brief) + work.condition
         if not holds_tables:
             begin = take_lock(lock_key(self.schema)) + _without_locks(begin)
         return (
@@ -275,23 +291,36 @@ class Messages:
             + self.settings(work)
         )
 
-    def closing(self, work: Work, more: str = "", noting: str = "") -> str:
+    def closing(self, work: Work, more: str = "", noting: str = "", *, indexes: bool = False) -> str:
         """Return all that stands between a script and the end of its transaction.
 
         Args:
             work: Whose script runs.
             more: Statements that run right after the script.
             noting: Statements that run after the data loss was measured.
+            indexes: Whether a script that passes over an index which is not valid fails.
         """
         return (
             self.ending(work)
             + more
-            + check_reach(self.schema, work.migration.reaches)
-            + (work.guard.after() if work.guard is not None else "")
+            + self.checking(work, indexes=indexes)
             + noting
             + self.proof(work)
             + self.record(work, leaving=self.session.leaving())
         )
+
+    def checking(self, work: Work, *, indexes: bool) -> str:
+        """Return what fails where a script did what it must not. The arguments are those of ``closing()``."""
+        # To ask for what only few reach is short where it is not foreseen.
+        brief = work.brief and not work.migration.reaches
+        parts = queries.filled("check_indexes", known=quote_array(work.known)) + "\n" if indexes else ""
+        parts += _reach(self.schema, work.migration.reaches, brief=brief) + queries.text_of("check_history")
+        guard = work.guard
+        if guard is None:
+            return queries.block("check_script", parts=parts)
+        if guard.suspects:
+            return queries.block("check_script", parts=parts) + guard.after()
+        return queries.block("check_script", parts=f"{parts}\n{guard.measuring()}")
 
     def proof(self, work: Work) -> str:
         """Return the statements that look up the declared objects, and run the migration's checks, if they are wanted.

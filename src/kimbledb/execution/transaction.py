@@ -28,11 +28,11 @@ from kimbledb.inspection import data_loss
 from kimbledb.inspection.checks import results_of
 from kimbledb.inspection.data_loss import Guard, Measured
 from kimbledb.model.clock import stopwatch
-from kimbledb.model.names import quote_array, quote_identifier, quote_literal
+from kimbledb.model.names import quote_identifier, quote_literal
 from kimbledb.model.script import Script
 from kimbledb.model.set_aside import SetAside
 from kimbledb.server import queries
-from kimbledb.server.codes import COPIED, INDEX_NOT_VALID, MEASURED, own_code
+from kimbledb.server.codes import COPIED, INDEX_NOT_VALID, LOOK_CLOSER, MEASURED, own_code
 from kimbledb.server.driver import ServerError
 from kimbledb.server.session import ENDS_SESSION, Answer, Session, Unread
 from kimbledb.server.settings import setting
@@ -122,6 +122,18 @@ class _PassedOver(Exception):
         self.indexes = tuple(indexes)
 
 
+class _LookCloser(Exception):
+    """A short look saw a sign of what only a long one can tell; nothing is left of the work, which is to be sent again.
+
+    Attributes:
+        what: Of what it saw a sign.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__()
+        self.what = what
+
+
 class Transactions:
     """Carries out work on one schema through one session."""
 
@@ -133,6 +145,8 @@ class Transactions:
         self.in_doubt = False
         #: Whether the session would lex scripts by other settings, which must go ahead of each of them.
         self._reads_otherwise = False
+        #: Of what a short look has seen a sign that the next work would give, too.
+        self._looks_closer: set[str] = set()
 
     async def carry_out(self, work: Work, log_position: int) -> Outcome:
         """Run one migration's transaction, and return its outcome.
@@ -180,6 +194,8 @@ class Transactions:
             on_commit(outcome)
 
         while waiting:
+            if self._looks_closer:
+                waiting = [self._looking_closer(each) for each in waiting]
             sent = waiting[: 1 if self._reads_otherwise else size]
             size = None
             try:
@@ -188,9 +204,20 @@ class Transactions:
                 # Nothing of it ran. The readable ones go first, and then the unreadable one goes alone.
                 self._reads_otherwise = found.place is None
                 size = found.place or 1
+            except _LookCloser as found:
+                if found.what == "losses":
+                    waiting[0] = _counting(waiting[0])
+                else:
+                    self._looks_closer.add(found.what)
             except _PassedOver as found:
                 # Other indexes on the same table were made meanwhile, or existed before.
                 waiting[0] = evolve(waiting[0], known=(*waiting[0].known, *found.indexes))
+
+    def _looking_closer(self, work: Work) -> Work:
+        """Return work whose message holds the long questions of which a short look has seen a sign."""
+        if "sequences" in self._looks_closer:
+            work = _counting(work)
+        return evolve(work, brief=work.brief and self._looks_closer <= {"sequences"})
 
     async def _send(self, works: Sequence[Work], log_position: int, on_commit: Callable[[Outcome], None]) -> None:
         """Send the transactions of migrations in one message."""
@@ -224,6 +251,8 @@ class Transactions:
                 others := _not_in(failed.work.sql, json.loads(error.detail or "[]"))
             ):
                 raise _PassedOver(others) from error
+            if own_code(error) == LOOK_CLOSER:
+                raise _LookCloser(error.detail or "") from error
             ahead = (failed.begin if reply.count else session.prefix) + failed.ahead
             places = [ahead + failed.body[:start] for start in failed.starts]
             earlier = Earlier(reply.count, _starts(session.prefix, texts)[reply.count])
@@ -238,7 +267,7 @@ class Transactions:
         messages = self.messages
         body, starts = messages.body(work)
         ahead = messages.setting_up(work, log_position) + messages.before(work)
-        closing = messages.closing(work, queries.block("check_indexes", known=quote_array(work.known)))
+        closing = messages.closing(work, indexes=True)
         return _Text(work, messages.begin(work), ahead, body, starts, closing)
 
     @contextmanager
@@ -292,11 +321,12 @@ class Transactions:
             + before_script(self.messages.schema, self.messages.path)
         )
         places = []
+        checking = queries.block("check_script", parts=queries.text_of("check_history"))
         for work in works:
             older = keep_older() if work.closes else ""
             message += messages.settings(work) + older + self.session.path(self.messages.path)
             places.append(len(message))
-            message += work.script.text + messages.ending(work) + queries.block("check_history")
+            message += work.script.text + messages.ending(work) + checking
         asking = question + queries.question("vanished", **listed)
         message += guard.after() + asking + self.session.leaving() + "ROLLBACK;\n"
         try:
@@ -458,6 +488,11 @@ def _starts(prefix: str, texts: Sequence[_Text]) -> list[int]:
     lengths = [len(text.begin) + len(text.rest) for text in texts]
     lengths[0] = len(prefix) + len(texts[0].rest)
     return [0, *itertools.accumulate(lengths[:-1])]
+
+
+def _counting(work: Work) -> Work:
+    """Return work before which all is read that its guard compares with."""
+    return work if work.guard is None else evolve(work, guard=evolve(work.guard, light=False, sizes=True))
 
 
 def _recorded(session: Session) -> int:

@@ -35,11 +35,14 @@ _SETS_SEQUENCES = re.compile(r"setval|\bexecute\b(?!\s+(?:function|procedure)\b)
 _UNREAD = re.compile(r"--[^\n]*|\bAS\s+\$(\w*)\$.*?\$\1\$", re.IGNORECASE | re.DOTALL)
 #: Statements that change rows, drop something, or may do both.
 _WRITES = re.compile(
-    r"\b(?:(?<!for )update\s+(?!o[fnr]\b)|delete\s+from|merge\s+into|truncate\s+(?!o[fnr]\b)|refresh\s|execute\b(?!\s+(?:function|procedure))"
+    r"\b(?:(?<!for )(?<!on )update\s+(?!o[fnr]\b)|delete\s+from|merge\s+into|truncate\s+(?!o[fnr]\b)|refresh\s|execute\b(?!\s+(?:on|function|procedure)\b)"
     r"|drop\s+(?!policy|trigger|function|constraint|default|not)|do\s+\$)",
     re.IGNORECASE,
 )
-_WRITES_ANEW = re.compile(r"\badd\s+(?!constraint|primary|unique|foreign|check|value)|\brefresh\b", re.IGNORECASE)
+#: What may write a table anew that was there.
+_WRITES_ANEW = re.compile(r"\b(?:type|logged|method|tablespace|cluster|generated|default\s+\w+\s*\()", re.IGNORECASE)
+#: What does so, and keeps its rows: a new column, and a materialised view that is filled again.
+_KEEPS_ROWS = re.compile(r"\badd\s+(?!constraint|primary|unique|foreign|check|value)|\brefresh\b", re.IGNORECASE)
 #: A table that a script makes, and one that it changes.
 _MAKES = re.compile(r"\bcreate\s+(?:\w+\s+)?table\s+(?:if\s+not\s+exists\s+)?([\w.\"]+)", re.IGNORECASE)
 _CHANGES = re.compile(
@@ -74,8 +77,8 @@ class Guard:
     converted: tuple[tuple[str, str], ...] = ()
     #: The tables whose losses an earlier attempt could not measure: these are counted this time.
     suspects: tuple[Suspect, ...] = ()
-    #: Whether the script seems to change only what it makes. Then nothing of what was there before it is read; and a
-    #: script that changed some of it is rolled back, and is to run again with all of it read.
+    #: Whether the script seems to lose nothing. Then nothing of what was there before it is read, and a
+    #: script that may have lost some of it fails with ``LOOK_CLOSER``: it is to run again with all of it read.
     light: bool = False
     #: Whether it seems to write tables anew: then the sizes of tables are read, which tell those that are empty.
     sizes: bool = True
@@ -95,6 +98,7 @@ class Guard:
             spaces=self._spaces,
             sequences=_boolean(self.sequences or bool(self.suspects)),
             light=_boolean(self.light),
+            closer=queries.filled("look_closer", what="'sequences'"),
             sizes=_boolean(self.sizes or bool(self.suspects)),
         )
         if self.suspects:
@@ -105,8 +109,15 @@ class Guard:
         """Return the statements after the script: they fail with ``DATA_LOSS``, or report."""
         literal = quote_literal(self.schema)
         text = queries.block("compare_values", schema_literal=literal) if self.suspects else ""
-        losses = "DO " + quote_literal(
-            queries.filled(
+        return text + queries.block("check_script", parts=self.measuring())
+
+    def measuring(self) -> str:
+        """Return the part of ``check_script.sql`` that fails so, or with ``LOOK_CLOSER``, or reports."""
+        literal = quote_literal(self.schema)
+        if self.light:
+            losses = queries.filled("look_closer", what="'losses'")
+        else:
+            block = queries.filled(
                 "measure_losses",
                 schema_literal=literal,
                 schemas=self._schemas,
@@ -115,12 +126,13 @@ class Guard:
                 telling=_boolean(self.report_only),
                 undoing=_boolean(self.undoing),
             )
-        )
+            # Text, so that the server does not read it where it is not wanted.
+            losses = "        EXECUTE " + quote_literal("DO " + quote_literal(block))
         namespace = f"(SELECT oid FROM pg_namespace WHERE nspname = {literal})"
-        return text + queries.block(
+        return queries.filled(
             "measure_after",
             telling=_boolean(self.report_only),
-            losses=quote_literal(losses),
+            losses=losses,
             parts=queries.filled("own_parts", namespace=namespace),
         )
 
@@ -189,11 +201,11 @@ def may_write_anew(script: str) -> bool:
 
     The answer may be wrong: a table is then taken for one with rows.
     """
-    return _WRITES_ANEW.search(script) is not None
+    return _KEEPS_ROWS.search(script) is not None
 
 
-def changes_only_its_own(script: str) -> bool:
-    """Whether a script seems to write no rows but new ones, and to change or drop no table but those that it makes.
+def seems_to_lose_nothing(script: str) -> bool:
+    """Whether a script seems to change and delete no row, to drop nothing, and to write no table anew but those that it makes.
 
     The answer may be wrong, which the server then shows (``Guard.light``).
     """
@@ -201,7 +213,7 @@ def changes_only_its_own(script: str) -> bool:
     if _WRITES.search(read):
         return False
     made = {match[1] for match in _MAKES.finditer(read)}
-    return all(match[1] in made for match in _CHANGES.finditer(read))
+    return _WRITES_ANEW.search(read) is None or all(match[1] in made for match in _CHANGES.finditer(read))
 
 
 def may_set_sequences(script: str) -> bool:
@@ -227,10 +239,7 @@ def refusal(error: ServerError, guard: Guard) -> Suspected | Lost:
         error: The error, with ``DATA_LOSS``.
         guard: The guard of the transaction.
     """
-    detail = json.loads(error.detail or "{}")
-    if "again" in detail:
-        return Suspected(guard.suspects)
-    found = measured(detail)
+    found = measured(json.loads(error.detail or "{}"))
     if found.suspects:
         return Suspected((*guard.suspects, *found.suspects))
     return Lost(found.losses)

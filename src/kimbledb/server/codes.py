@@ -45,6 +45,8 @@ INDEX_NOT_VALID: Final = "KD012"
 NOT_PROVED: Final = "KD013"
 #: The objects or the rows are not those of the plan that was signed.
 PLAN_MOVED: Final = "KD014"
+#: A short look saw a sign of what only a long one can tell; the detail says of what.
+LOOK_CLOSER: Final = "KD015"
 
 # Notices: a block answers, and its transaction goes on.
 #: The process of the server that runs the transaction.

@@ -13,20 +13,13 @@ BEGIN
     IF types IS NULL THEN
 {ended}
     END IF;
-    SELECT coalesce(array_agg(oid) FILTER (WHERE nspname <> ALL (ARRAY[{schema_literal}, 'information_schema']::name[] || {whole}::name[])), '{}'),
-           age(pg_current_xact_id()::xid)
-    INTO others, span
-    FROM pg_namespace WHERE nspname !~ '^pg_';
-    dropped := EXISTS (SELECT FROM jsonb_object_keys(schemas) AS each (oid) WHERE each.oid::oid NOT IN (SELECT oid FROM pg_namespace));
-    IF others = '{}' AND NOT dropped THEN
-        RETURN;
-    END IF;
-    IF dropped
-       OR EXISTS (SELECT FROM pg_locks AS l LEFT JOIN pg_class AS c ON c.oid = l.relation
-               WHERE l.pid = pg_backend_pid() AND l.mode ~ '^(Share[UR]|ShareLock|Exclusive|AccessEx)'
-                 AND ((l.locktype = 'relation' AND l.relation >= 16384 AND (c.oid IS NULL OR c.relnamespace = ANY (others)))
-                      OR (l.locktype = 'object' AND l.classid IN ('pg_proc'::regclass, 'pg_type'::regclass)
-                          AND l.mode ~ '^(Exclusive|AccessEx)')))
+    SELECT coalesce(array_agg(oid) FILTER (WHERE nspname !~ '^pg_' AND nspname <> ALL (ARRAY[{schema_literal}, 'information_schema']::name[] || {whole}::name[])), '{}'),
+           (SELECT count(*) FROM jsonb_object_keys(schemas)) > count(*) FILTER (WHERE schemas ? oid::text), age(pg_current_xact_id()::xid)
+    INTO others, dropped, span
+    FROM pg_namespace;
+    IF dropped OR others <> '{}' AND (
+       objects IS NOT NULL
+       OR EXISTS (SELECT FROM unnest(defined) AS held LEFT JOIN pg_class AS c ON c.oid = held WHERE c.oid IS NULL OR c.relnamespace = ANY (others))
        -- By CASE the age is asked for first: it is that of few.
        OR EXISTS (SELECT FROM pg_class WHERE CASE WHEN age(xmin) <= span THEN relnamespace = ANY (others) END)
        OR EXISTS (SELECT FROM pg_proc WHERE oid >= 16384 AND CASE WHEN age(xmin) <= span THEN pronamespace = ANY (others) END)
@@ -35,10 +28,9 @@ BEGIN
        OR pg_stat_get_xact_tuples_inserted('pg_type'::regclass) > types[2] + (
            SELECT count(*) FROM pg_type WHERE oid > types[1] AND age(xmin) <= span AND NOT (typnamespace = ANY (others)))
        OR EXISTS (SELECT FROM pg_namespace WHERE age(xmin) <= span AND oid = ANY (others))
-       OR EXISTS (SELECT FROM pg_default_acl WHERE age(xmin) <= span AND defaclnamespace = ANY (others))
+       OR EXISTS (SELECT FROM pg_default_acl WHERE age(xmin) <= span AND defaclnamespace = ANY (others)))
     THEN
         PERFORM set_config('kimbledb.others', others::text, true);
-        -- Text, so that the server does not read it where it is not wanted.
-        EXECUTE {elsewhere};
+{elsewhere};
     END IF;
-END
+END;

@@ -21,10 +21,14 @@ BEGIN
         SELECT FROM pg_sequence AS s JOIN pg_class AS c ON c.oid = s.seqrelid
         WHERE c.relnamespace = ANY (schemas) AND c.relname NOT IN ('migration_history_id_seq', 'migration_log_id_seq'));
     IF reads AND NOT {sequences} THEN
-        reads := EXISTS (SELECT FROM pg_proc WHERE oid >= 16384 AND prosrc ~* 'setval');
+        reads := EXISTS (SELECT FROM pg_proc WHERE oid >= 16384 AND strpos(lower(prosrc COLLATE "C"), 'setval') > 0);
     END IF;
-    -- Where all that was there may stay as it is, none of it is read. If some did not stay, the script runs again.
-    IF {light} AND NOT reads THEN
+    -- Where all that was there may stay as it is, none of it is read. If some did not stay, the script runs again; but not
+    -- where it may have set a sequence, which outlives its transaction.
+    IF {light} THEN
+        IF reads THEN
+{closer};
+        END IF;
         PERFORM set_config('kimbledb.before', jsonb_build_object(
             'light', true, 'counting', current_setting('track_counts')::boolean, 'newest', (SELECT max(oid)::bigint FROM pg_class))::text, true);
         RETURN;
