@@ -297,8 +297,12 @@ class _Late(Catalog):
     @property
     def checksums(self) -> Checksums:
         """The checksums of the migrations, by hashing their files alone where that shows them."""
-        hashed = None if self._is_read else self._hashed()
+        hashed = None if self._is_read else self._hashes
         return super().checksums if hashed is None else hashed
+
+    @cached_property
+    def _hashes(self) -> Checksums | None:
+        return self._hashed()
 
     def check_whole(self) -> None:
         """Check it now, or when it is read."""

@@ -10,7 +10,7 @@ import os
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 from attrs import field, frozen
 
@@ -90,8 +90,7 @@ class Request:
         return catalog_of(self._catalog)
 
 
-@frozen
-class Sent:
+class Sent(NamedTuple):
     """A transaction that a run sent, by the name of its entry in the log."""
 
     event: Literal["apply", "rollback", "adopt", "reset"]

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from attrs import field, fields, frozen
 
 from kimbledb.model.presentation import Json, Report, plain
-from kimbledb.model.tables import Table, listed, rows_of
 from kimbledb.model.text import counted, few, one_line
 
 if TYPE_CHECKING:
@@ -19,6 +18,9 @@ if TYPE_CHECKING:
     from kimbledb.model.plan import Plan
     from kimbledb.model.set_aside import SetAside
     from kimbledb.model.step import Step
+    from kimbledb.model.tables import Table
+
+# What makes tables is imported by the first report that is shown: a start shows none.
 
 
 @frozen(eq=False)
@@ -54,6 +56,8 @@ class VerificationReport(Report):
 
     def as_tables(self) -> tuple[Table, ...]:
         """Return the failures; in detail also the counts of each migration, and the informative checks."""
+        from kimbledb.model.tables import Table, rows_of
+
         by_migration: dict[str, list[bool]] = {}
         for check in self.checks:
             by_migration.setdefault(check.migration or "the database", []).append(check.passed or check.informative)
@@ -139,6 +143,8 @@ class MigrationReport(Report):
 
     def as_tables(self) -> tuple[Table, ...]:
         """Return the applied migrations, those that the catalog does not hold, what completions did, losses, updates, checks."""
+        from kimbledb.model.tables import Table, listed
+
         checks = self.verification.checks
         passed = f"{sum(check.passed for check in checks)} of {len(checks)} checks passed"
         return (
@@ -194,6 +200,8 @@ def steps_table(caption: str, steps: tuple[AppliedStep, ...], why: tuple[str, ..
         steps: The migrations.
         why: The reason for each migration, or an empty tuple.
     """
+    from kimbledb.model.tables import Table
+
     rows = tuple(
         (
             step.migration.name,
