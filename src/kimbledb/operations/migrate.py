@@ -436,7 +436,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 async def command(invocation: Invocation) -> int:
     """Apply what is missing, and prove it."""
     from kimbledb.execution.command import ExitCode  # only the command has an exit code
-    from kimbledb.operations.verify import verify  # and verifies afterwards
 
     given = invocation.given
     common: dict[str, Any] = {"catalog": invocation.catalog, "schema": invocation.schema, "options": invocation.options}
@@ -468,8 +467,10 @@ async def command(invocation: Invocation) -> int:
             plan=signed,
             progress=invocation.watcher,
         )
-        verification = None if given.no_verify else await verify(target, **common)
-        invocation.json({**report.as_dict(), "verification": None if verification is None else verification.as_dict()})
+        verification = None if given.no_verify else await _verified(target, **common)
+        if given.json:
+            verified = None if verification is None else verification.as_dict()
+            invocation.json({**report.as_dict(), "verification": verified})
         if invocation.watcher is not None:
             invocation.line(report.summary)
             for loss in report.losses:
@@ -481,6 +482,12 @@ async def command(invocation: Invocation) -> int:
         elif verification is not None and not verification.ok and not given.json:
             invocation.show(verification)
     return int(verification is not None and not verification.ok)
+
+
+async def _verified(target: str | None, **common: Any) -> VerificationReport:
+    from kimbledb.operations.verify import verify  # most of an import, which --no-verify saves
+
+    return await verify(target, **common)
 
 
 def _signed(given: str) -> Mapping[str, Json] | str:
