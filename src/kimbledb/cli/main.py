@@ -114,6 +114,8 @@ def names() -> list[str]:
 
 def _parser(arguments: Iterable[str]) -> argparse.ArgumentParser:
     """Return the parser. A command is imported when it is named, and all are for the list of them."""
+    arguments = list(arguments)
+    is_about_none = arguments[:1] == ["--version"]
     named = next((each for each in arguments if not each.startswith("-") or each in ("-h", "--help")), None)
     parser = argparse.ArgumentParser(
         prog="kimbledb",
@@ -130,7 +132,7 @@ def _parser(arguments: Iterable[str]) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     shared = groups()
     for name in names():
-        if named in names() and named != name:
+        if is_about_none or (named in names() and named != name):
             commands.add_parser(name)
             continue
         module = import_module(f"{operations.__name__}.{name}")
