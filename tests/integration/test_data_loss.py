@@ -614,13 +614,20 @@ async def test_sequences_are_not_locked(database: str, folder: Folder, connectio
     assert await connection.fetchval("SELECT count FROM seen") == 0
 
 
-async def test_a_function_sets_a_sequence_back(database: str, folder: Folder, connection: asyncpg.Connection) -> None:
+@pytest.mark.parametrize(
+    "script",
+    ["SELECT anew();", "CREATE TABLE t (id integer REFERENCES other.t); UPDATE t SET id = 1; SELECT anew();"],
+    ids=["alone", "beside what takes a closer look"],
+)
+async def test_a_function_sets_a_sequence_back(
+    database: str, folder: Folder, connection: asyncpg.Connection, script: str
+) -> None:
     """A sequence that a function of the database sets back is seen, and given back, though the script does not name setval()."""
     await connection.execute(
-        "CREATE SEQUENCE s; SELECT setval('s', 9);"
+        "CREATE SCHEMA other; CREATE TABLE other.t (id integer PRIMARY KEY); CREATE SEQUENCE s; SELECT setval('s', 9);"
         "CREATE FUNCTION anew() RETURNS bigint LANGUAGE sql AS $$ SELECT setval('public.s', 1) $$"
     )
-    folder.add(1, "a", "SELECT anew();")
+    folder.add(1, "a", script)
 
     with pytest.raises(kimbledb.DataLossError) as caught:
         await kimbledb.migrate(database, catalog=folder.catalog)

@@ -387,14 +387,15 @@ class ApplyRun:
         kept = self.evidence.kept if self.evidence is not None else {}
         completion = self.completions.get(migration.name)
         text = "\n".join(each.text for each in migration.applied_scripts(hosted=self.hosted).values())
-        first = (
-            migration.transactional
-            and completion is None
-            and migration.name not in self.online
-            and migration.name not in self.suspects
-        )
         sequences = may_set_sequences(text) or (
             migration.name in self.online and may_set_sequences(migration.online_sql)
+        )
+        brief = (
+            migration.transactional
+            and completion is None
+            and not sequences
+            and migration.name not in self.online
+            and migration.name not in self.suspects
         )
         work = Work(
             migration=migration,
@@ -406,7 +407,7 @@ class ApplyRun:
             ),
             last=last,
             run=self.runner.run_id,
-            brief=first,
+            brief=brief,
             condition=self.signature.guard if self.signature is not None and self._is_first(migration) else "",
             detail=self._detail(migration) | self._signed(migration),
             guard=Guard(
@@ -416,8 +417,9 @@ class ApplyRun:
                 sequences=sequences,
                 allowed=(self.allow_data_loss or migration.deletes is not None) and not refused,
                 suspects=self.suspects.get(migration.name, ()),
-                light=first and not sequences and data_loss.seems_to_lose_nothing(text),
-                sizes=not first or data_loss.may_write_anew(text),
+                brief=brief,
+                light=brief and data_loss.seems_to_lose_nothing(text),
+                sizes=not brief or data_loss.may_write_anew(text),
             ),
         )
         # Where all is there nothing is written, and the proof tells whether that is still so.

@@ -15,7 +15,7 @@ from attrs import frozen
 
 from kimbledb.execution.work import Work
 from kimbledb.inspection import proof
-from kimbledb.inspection.checks import checks_block, checks_setting
+from kimbledb.inspection.checks import checks_block, checks_handed
 from kimbledb.inspection.proof import Site
 from kimbledb.model.forms import kept_as_dict
 from kimbledb.model.names import quote_array, quote_identifier, quote_literal
@@ -24,7 +24,7 @@ from kimbledb.server import queries
 from kimbledb.server.locks import lock_key, take_lock, take_lock_values
 from kimbledb.server.search_path import guard_briefly, guard_of, path_of
 from kimbledb.server.session import BEGIN, Session
-from kimbledb.server.settings import durable, milliseconds, setting
+from kimbledb.server.settings import durable, handed, milliseconds, setting
 from kimbledb.version import __version__
 
 #: Ends a comment on a script's last line, and its last statement.
@@ -96,6 +96,7 @@ def before_script(
     *,
     closed: bool = False,
     settable: Sequence[str] = (),
+    measuring: str = "",
 ) -> str:
     """Return the text right before a script whose reach ``check_reach()`` checks afterwards.
 
@@ -105,11 +106,13 @@ def before_script(
         reaches: The objects and schemas outside of it that the migration declares to reach, as in its facts.
         closed: Whether ``take_back()`` stands after the script, since its catalog is closed.
         settable: As ``Session.settable``; where there are none, the server is asked for them.
+        measuring: Statements that look names up in pg_catalog, which run before this.
     """
     # To plan the query by name takes twice as long, and few migrations declare a name.
     gone = "gone_by_name" if any("." in each for each in reaches) else "gone"
     return (
         Session.path()
+        + measuring
         + queries.filled(
             "before_script",
             history=quote_literal(f"{quote_identifier(schema)}.migration_history"),
@@ -199,9 +202,7 @@ class Messages:
 
     def settings(self, work: Work) -> str:
         """Return the settings that hold for a script."""
-        return self.session.settings(statement_timeout=work.migration.statement_timeout) + (
-            "" if work.last else "SET LOCAL synchronous_commit = off;\n"
-        )
+        return self.session.settings(statement_timeout=work.migration.statement_timeout, waits=work.last)
 
     def setting_up(self, work: Work, log_position: int | After | None, *, holds_tables: bool = True) -> str:
         """Return what stands between BEGIN and a script.
@@ -216,13 +217,8 @@ class Messages:
         begin = begin_step(self.schema, log_position, self.path, self.reached, brief=work.brief) + work.condition
         if not holds_tables:
             begin = take_lock(lock_key(self.schema)) + _without_locks(begin)
-        return (
-            self.settings(work)
-            + setting("kimbledb.step", self.facts(work))
-            + (checks_setting([work.migration]) if work.verify else "")
-            + begin
-            + self.session.path(self.path)
-        )
+        checks = checks_handed([work.migration]) if work.verify else {}
+        return self.settings(work) + handed({"kimbledb.step": self.facts(work), **checks}) + begin
 
     def holding(self, work: Work, log_position: int) -> str:
         """Return the begin of a transaction that takes the lock and then idles while another session works."""
@@ -236,11 +232,13 @@ class Messages:
 
     def before(self, work: Work) -> str:
         """Return what stands between the start of the transaction and the script."""
-        measuring = ""
-        if work.guard is not None:
-            measuring = self.session.path() + work.guard.before()
-        return measuring + before_script(
-            self.schema, self.path, work.migration.reaches, closed=work.closes, settable=self.session.settable
+        return before_script(
+            self.schema,
+            self.path,
+            work.migration.reaches,
+            closed=work.closes,
+            settable=self.session.settable,
+            measuring="" if work.guard is None else work.guard.before(),
         )
 
     def body(self, work: Work) -> tuple[str, list[int]]:
@@ -306,7 +304,7 @@ class Messages:
             + self.checking(work, indexes=indexes)
             + noting
             + self.proof(work)
-            + self.record(work, leaving=self.session.leaving())
+            + self.record(work, leaving=self.session.leaving(brief=work.brief))
         )
 
     def checking(self, work: Work, *, indexes: bool) -> str:
@@ -334,7 +332,7 @@ class Messages:
         if work.is_declared:
             looked_up = proof.statement(work.declared, self.site, judging=work.verify, left=work.left)
         if work.verify:
-            checked = checks_block(self.session, self.path, judging=True) + self.session.path()
+            checked = checks_block(self.session, self.path, judging=True)
         return looked_up + checked
 
     def record(self, work: Work, *, leaving: str = "") -> str:

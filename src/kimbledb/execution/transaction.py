@@ -145,8 +145,8 @@ class Transactions:
         self.in_doubt = False
         #: Whether the session would lex scripts by other settings, which must go ahead of each of them.
         self._reads_otherwise = False
-        #: Of what a short look has seen a sign that the next work would give, too.
-        self._looks_closer: set[str] = set()
+        #: Whether a short look has seen a sign that the next work would give, too.
+        self._looks_closer = False
 
     async def carry_out(self, work: Work, log_position: int) -> Outcome:
         """Run one migration's transaction, and return its outcome.
@@ -195,7 +195,7 @@ class Transactions:
 
         while waiting:
             if self._looks_closer:
-                waiting = [self._looking_closer(each) for each in waiting]
+                waiting = [_looking_closer(each) for each in waiting]
             sent = waiting[: 1 if self._reads_otherwise else size]
             size = None
             try:
@@ -205,19 +205,11 @@ class Transactions:
                 self._reads_otherwise = found.place is None
                 size = found.place or 1
             except _LookCloser as found:
-                if found.what == "losses":
-                    waiting[0] = _counting(waiting[0])
-                else:
-                    self._looks_closer.add(found.what)
+                waiting[0] = _looking_closer(waiting[0])
+                self._looks_closer = self._looks_closer or found.what != "losses"
             except _PassedOver as found:
                 # Other indexes on the same table were made meanwhile, or existed before.
                 waiting[0] = evolve(waiting[0], known=(*waiting[0].known, *found.indexes))
-
-    def _looking_closer(self, work: Work) -> Work:
-        """Return work whose message holds the long questions of which a short look has seen a sign."""
-        if "sequences" in self._looks_closer:
-            work = _counting(work)
-        return evolve(work, brief=work.brief and self._looks_closer <= {"sequences"})
 
     async def _send(self, works: Sequence[Work], log_position: int, on_commit: Callable[[Outcome], None]) -> None:
         """Send the transactions of migrations in one message."""
@@ -490,9 +482,10 @@ def _starts(prefix: str, texts: Sequence[_Text]) -> list[int]:
     return [0, *itertools.accumulate(lengths[:-1])]
 
 
-def _counting(work: Work) -> Work:
-    """Return work before which all is read that its guard compares with."""
-    return work if work.guard is None else evolve(work, guard=evolve(work.guard, light=False, sizes=True))
+def _looking_closer(work: Work) -> Work:
+    """Return work whose message holds the long questions, and before which all is read that they compare with."""
+    guard = None if work.guard is None else evolve(work.guard, brief=False, light=False, sizes=True)
+    return evolve(work, brief=False, guard=guard)
 
 
 def _recorded(session: Session) -> int:

@@ -14,7 +14,7 @@ from kimbledb.server.codes import INSUFFICIENT_PRIVILEGE
 from kimbledb.server.drivers.asyncpg import condition
 from kimbledb.server.search_path import path_of
 from kimbledb.server.session import Session
-from kimbledb.server.settings import setting
+from kimbledb.server.settings import handed
 
 #: The cure where a check uses a value that its own migration adds: the check runs before the COMMIT.
 _NEW_VALUE = (
@@ -94,14 +94,17 @@ def _not_run(migration: Migration, query: VerificationQuery, error: PreflightErr
 
 def checks_setting(migrations: Iterable[Migration]) -> str:
     """Return the statement that hands the checks of migrations to the server."""
-    return setting(
-        "kimbledb.checks",
-        [
-            {"migration": migration.name, "name": query.name, "sql": query.sql, "runs": query.runs}
-            for migration in migrations
-            for query in migration.verification_queries
-        ],
-    )
+    return handed(checks_handed(migrations))
+
+
+def checks_handed(migrations: Iterable[Migration]) -> dict[str, object]:
+    """Return what is handed to ``run_checks.sql``, by its name."""
+    checks = [
+        {"migration": migration.name, "name": query.name, "sql": query.sql, "runs": query.runs}
+        for migration in migrations
+        for query in migration.verification_queries
+    ]
+    return {"kimbledb.checks": checks}
 
 
 def checks_block(session: Session, path: Sequence[str], *, judging: bool) -> str:

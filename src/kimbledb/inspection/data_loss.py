@@ -25,7 +25,7 @@ from kimbledb.server import queries
 from kimbledb.server.driver import ServerError
 from kimbledb.server.retry import Retry
 from kimbledb.server.session import Session
-from kimbledb.server.settings import setting
+from kimbledb.server.settings import handed, setting
 
 _UNDOES_PARTS = re.compile(r"\b(?:exception|savepoint)\b", re.IGNORECASE)
 
@@ -77,6 +77,8 @@ class Guard:
     converted: tuple[tuple[str, str], ...] = ()
     #: The tables whose losses an earlier attempt could not measure: these are counted this time.
     suspects: tuple[Suspect, ...] = ()
+    #: As in ``Work.brief``. It is not for a script that sets sequences, which outlives its transaction.
+    brief: bool = False
     #: Whether the script seems to lose nothing. Then nothing of what was there before it is read, and a
     #: script that may have lost some of it fails with ``LOOK_CLOSER``: it is to run again with all of it read.
     light: bool = False
@@ -87,18 +89,23 @@ class Guard:
         """Return the statements before the script. They look names up in pg_catalog."""
         literal = quote_literal(self.schema)
         text = queries.block("shield_sequences", schemas=self._schemas) if self.report_only else ""
-        text += (
-            setting("kimbledb.suspects", self.suspects)
-            + setting("kimbledb.converted", self.converted)
-            + setting("kimbledb.lost", [])
-            + setting("kimbledb.made", [])
+        text += handed(
+            {
+                "kimbledb.suspects": self.suspects,
+                "kimbledb.converted": self.converted,
+                "kimbledb.lost": [],
+                "kimbledb.made": [],
+            }
         )
+        closer = queries.filled("look_closer", what="'sequences'")
+        if self.light:
+            return text + queries.block("measure_lightly", spaces=self._spaces, closer=closer)
         text += queries.block(
             "measure_before",
             spaces=self._spaces,
             sequences=_boolean(self.sequences or bool(self.suspects)),
-            light=_boolean(self.light),
-            closer=queries.filled("look_closer", what="'sequences'"),
+            brief=_boolean(self.brief),
+            closer=closer,
             sizes=_boolean(self.sizes or bool(self.suspects)),
         )
         if self.suspects:

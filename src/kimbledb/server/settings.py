@@ -90,7 +90,16 @@ def settings_values(settings: Mapping[str, str]) -> str:
 
 def setting(name: str, value: object) -> str:
     """Return the statement that hands a value to our blocks as JSON, for this transaction alone."""
-    return f"SELECT pg_catalog.set_config({quote_literal(name)}, {quote_literal(json.dumps(value))}, true);\n"
+    return handed({name: value})
+
+
+def handed(values: Mapping[str, object]) -> str:
+    """Return the statement that hands values to our blocks as JSON, for this transaction alone."""
+    each = (
+        f"pg_catalog.set_config({quote_literal(name)}, {quote_literal(json.dumps(value))}, true)"
+        for name, value in values.items()
+    )
+    return f"SELECT {', '.join(each)};\n"
 
 
 def durable(*, for_session: bool = False) -> str:

@@ -6,6 +6,7 @@ DECLARE
     others oid[];
     schemas constant jsonb := nullif(current_setting('kimbledb.schemas', true), '');
     dropped boolean;
+    reached boolean := false;
     span integer;
     -- Empty where the script ended the transaction.
     types constant bigint[] := nullif(current_setting('kimbledb.types', true), '');
@@ -17,8 +18,9 @@ BEGIN
            (SELECT count(*) FROM jsonb_object_keys(schemas)) > count(*) FILTER (WHERE schemas ? oid::text), age(pg_current_xact_id()::xid)
     INTO others, dropped, span
     FROM pg_namespace;
-    IF dropped OR others <> '{}' AND (
-       objects IS NOT NULL
+    IF others = '{}' THEN
+        reached := dropped;
+    ELSIF dropped OR objects IS NOT NULL
        OR EXISTS (SELECT FROM unnest(defined) AS held LEFT JOIN pg_class AS c ON c.oid = held WHERE c.oid IS NULL OR c.relnamespace = ANY (others))
        -- By CASE the age is asked for first: it is that of few.
        OR EXISTS (SELECT FROM pg_class WHERE CASE WHEN age(xmin) <= span THEN relnamespace = ANY (others) END)
@@ -28,8 +30,11 @@ BEGIN
        OR pg_stat_get_xact_tuples_inserted('pg_type'::regclass) > types[2] + (
            SELECT count(*) FROM pg_type WHERE oid > types[1] AND age(xmin) <= span AND NOT (typnamespace = ANY (others)))
        OR EXISTS (SELECT FROM pg_namespace WHERE age(xmin) <= span AND oid = ANY (others))
-       OR EXISTS (SELECT FROM pg_default_acl WHERE age(xmin) <= span AND defaclnamespace = ANY (others)))
+       OR EXISTS (SELECT FROM pg_default_acl WHERE age(xmin) <= span AND defaclnamespace = ANY (others))
     THEN
+        reached := true;
+    END IF;
+    IF reached THEN
         PERFORM set_config('kimbledb.others', others::text, true);
 {elsewhere};
     END IF;

@@ -9,21 +9,22 @@ DECLARE
     one record;
     path text;
 BEGIN
-    -- LISTEN shows after COMMIT only: what was listened to before is said again.
     SELECT NOT before->'prepared' <@ coalesce(jsonb_agg(p.name), '[]'),
            array_agg(format('DEALLOCATE %I', p.name)) FILTER (WHERE p.from_sql AND NOT before->'prepared' ? p.name)
-           || ARRAY(SELECT format('CLOSE %I', name) FROM pg_cursor() WHERE is_holdable AND NOT before->'cursors' ? name)
-           || text 'UNLISTEN *' || ARRAY(SELECT format('LISTEN %I', channel) FROM jsonb_array_elements_text(before->'channels') AS channel),
+           || ARRAY(SELECT format('CLOSE %I', name) FROM pg_cursor() WHERE is_holdable AND NOT before->'cursors' ? name),
            EXISTS (SELECT FROM pg_lock_status() AS l
                    WHERE l.locktype = 'advisory' AND l.pid = pg_backend_pid() AND l.classid <> {lock_class}
                      AND NOT before->'locks' @> jsonb_build_array(jsonb_build_array(l.classid, l.objid, l.objsubid, l.mode))),
            (SELECT jsonb_object_agg(name, current_setting(name, true)) FROM jsonb_object_keys(before->'named') AS name)
     INTO lost, statements, locked, named
     FROM pg_prepared_statement() AS p;
+    -- LISTEN shows after COMMIT only: what was listened to before is said again.
+    UNLISTEN *;
+    IF before->'channels' <> '[]' THEN
+        statements := statements || ARRAY(SELECT format('LISTEN %I', channel) FROM jsonb_array_elements_text(before->'channels') AS channel);
+    END IF;
     IF lost THEN
-        RAISE EXCEPTION USING ERRCODE = 'KD010',
-            MESSAGE = 'the script deallocated prepared statements of whoever uses the connection',
-            HINT = 'take DEALLOCATE ALL out of it, or name the statement that it prepared';
+{deallocated}
     END IF;
     IF pg_my_temp_schema() <> 0 THEN
         -- What was made last may need what was made before it.

@@ -10,12 +10,14 @@ DECLARE
     counted boolean;
 BEGIN
     -- What it made on tables that were there: a rollback tells it from what was made by hand. It depends on its table.
-    IF shaped IS NOT NULL AND EXISTS (SELECT FROM pg_depend WHERE refclassid = 'pg_class'::regclass AND refobjid = ANY (shaped) AND deptype = 'a' AND age(xmin) <= span) THEN
-        PERFORM set_config('kimbledb.made', coalesce(jsonb_agg(kind || ' ' || name), '[]')::text, true)
-        FROM (
+    IF shaped IS NOT NULL THEN
+        IF EXISTS (SELECT FROM pg_depend WHERE refclassid = 'pg_class'::regclass AND refobjid = ANY (shaped) AND deptype = 'a' AND age(xmin) <= span) THEN
+            PERFORM set_config('kimbledb.made', coalesce(jsonb_agg(kind || ' ' || name), '[]')::text, true)
+            FROM (
 {parts}
-        ) AS part (kind, name, owner, writer)
-        WHERE owner = ANY (shaped) AND age(writer) <= span;
+            ) AS part (kind, name, owner, writer)
+            WHERE owner = ANY (shaped) AND age(writer) <= span;
+        END IF;
     END IF;
     counted := EXISTS (
         SELECT FROM unnest(written || large_objects) AS held

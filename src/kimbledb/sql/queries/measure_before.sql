@@ -18,20 +18,15 @@ BEGIN
     -- Where each sequence is takes long to read. What moves one shows afterwards by its lock and goes with the
     -- transaction, but for setval(). Few schemas have sequences, which is seen first.
     reads := {sequences} OR EXISTS (
-        SELECT FROM pg_sequence AS s JOIN pg_class AS c ON c.oid = s.seqrelid
-        WHERE c.relnamespace = ANY (schemas) AND c.relname NOT IN ('migration_history_id_seq', 'migration_log_id_seq'));
+        SELECT FROM pg_sequence AS s WHERE (
+            SELECT c.relnamespace = ANY (schemas) AND c.relname NOT IN ('migration_history_id_seq', 'migration_log_id_seq')
+            FROM pg_class AS c WHERE c.oid = s.seqrelid));
     IF reads AND NOT {sequences} THEN
         reads := EXISTS (SELECT FROM pg_proc WHERE oid >= 16384 AND strpos(lower(prosrc COLLATE "C"), 'setval') > 0);
     END IF;
-    -- Where all that was there may stay as it is, none of it is read. If some did not stay, the script runs again; but not
-    -- where it may have set a sequence, which outlives its transaction.
-    IF {light} THEN
-        IF reads THEN
+    -- A script that comes again would find sequences where it set them.
+    IF reads AND {brief} THEN
 {closer};
-        END IF;
-        PERFORM set_config('kimbledb.before', jsonb_build_object(
-            'light', true, 'counting', current_setting('track_counts')::boolean, 'newest', (SELECT max(oid)::bigint FROM pg_class))::text, true);
-        RETURN;
     END IF;
     IF reads OR {sizes} THEN
         locked := ARRAY(SELECT relation FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation IS NOT NULL AND pid IS DISTINCT FROM pg_backend_pid());
