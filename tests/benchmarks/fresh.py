@@ -84,8 +84,8 @@ async def _network(server: Server) -> list[Figure]:
 
 
 async def _schemas(server: Server) -> Figure:
-    """Twenty: their time is in line with their number."""
-    count = 20
+    """Ten: their time is in line with their number."""
+    count = 10
     one_by_one, at_once = await server.fresh(), await server.fresh()
 
     async def sequence() -> None:
