@@ -492,19 +492,21 @@ class ApplyRun:
         present = finding.present if finding is not None else ()
         completion = self.completions.get(migration.name)
         renamed = [str(each) for _, each in completion.renamed] if completion is not None else []
-        declared = {str(each) for each in migration.creates}
-        if found := [each for each in dict.fromkeys((*present, *renamed)) if each in declared]:
-            detail["found"] = found
+        if present or renamed:
+            declared = {str(each) for each in migration.creates}
+            if found := [each for each in dict.fromkeys((*present, *renamed)) if each in declared]:
+                detail["found"] = found
         return detail
 
     async def _carry_out(self, transactions: Transactions, under_way: UnderWay, last: Step) -> None:
         """Apply migrations by their strategies. A try that may have lost data is undone and repeated with a count."""
         while under_way.waiting:
             first = under_way.step
-            works = [self._work_of(each.migration, last=each is last) for each in under_way.waiting]
+            together = [first] if self._goes_alone(first) else under_way.waiting
+            works = [self._work_of(each.migration, last=each is last) for each in together]
             try:
                 if self._by_script(first):
-                    await self._send(transactions, under_way, works[:1] if self._goes_alone(first) else works)
+                    await self._send(transactions, under_way, works)
                 else:
                     self._note(under_way, await self._carry_out_alone(transactions, under_way, works[0]))
             except Suspected as found:

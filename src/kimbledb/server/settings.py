@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 
 from kimbledb.model.names import quote_literal
 from kimbledb.server import queries
@@ -80,7 +81,12 @@ def pin(settings: Mapping[str, str], *, for_session: bool = False) -> str:
         settings: The values by name.
         for_session: Whether the values hold for the whole session, or for the transaction alone.
     """
-    return queries.filled("pin", values=settings_values(settings), local=str(not for_session).lower()) + "\n"
+    return _pinning(tuple(settings.items()), for_session=for_session)
+
+
+@lru_cache(maxsize=64)  # each of thousands of transactions of a run pins the same
+def _pinning(settings: tuple[tuple[str, str], ...], *, for_session: bool) -> str:
+    return queries.filled("pin", values=settings_values(dict(settings)), local=str(not for_session).lower()) + "\n"
 
 
 def settings_values(settings: Mapping[str, str]) -> str:
