@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from attrs import frozen
@@ -27,28 +28,39 @@ from kimbledb.server.retry import Retry
 from kimbledb.server.session import Session
 from kimbledb.server.settings import handed, setting
 
-_UNDOES_PARTS = re.compile(r"\b(?:exception|savepoint)\b", re.IGNORECASE)
+_UNDOES_PARTS = re.compile(r"\b(?:exception|savepoint)\b")
 
 #: setval(), or EXECUTE of a text. The EXECUTE FUNCTION of a trigger is not one.
-_SETS_SEQUENCES = re.compile(r"setval|\bexecute\b(?!\s+(?:function|procedure)\b)", re.IGNORECASE)
-#: A comment, and the body of a function, which runs only where it is called.
-_UNREAD = re.compile(r"--[^\n]*|\bAS\s+\$(\w*)\$.*?\$\1\$", re.IGNORECASE | re.DOTALL)
+_SETS_SEQUENCES = (re.compile(r"setval"), re.compile(r"execute\b(?<!\wexecute)(?!\s+(?:function|procedure)\b)"))
+#: A comment, and the body of a function, which runs only where it is called. These patterns read small letters, and each
+#: begins with a word that is quickly found.
+_UNREAD = (re.compile(r"--[^\n]*"), re.compile(r"as\s+\$(\w*)\$.*?\$\1\$", re.DOTALL))
 #: Statements that change rows, drop something, or may do both.
-_WRITES = re.compile(
-    r"\b(?:(?<!for )(?<!on )update\s+(?!o[fnr]\b)|delete\s+from|merge\s+into|truncate\s+(?!o[fnr]\b)|refresh\s|execute\b(?!\s+(?:on|function|procedure)\b)"
-    r"|drop\s+(?!policy|trigger|function|constraint|default|not)|do\s+\$)",
-    re.IGNORECASE,
+_WRITES = tuple(
+    map(
+        re.compile,
+        (
+            r"update(?<!for update)(?<!on update)\s+(?!o[fnr]\b)",
+            r"delete\s+from",
+            r"merge\s+into",
+            r"truncate\s+(?!o[fnr]\b)",
+            r"refresh\s",
+            r"execute\b(?!\s+(?:on|function|procedure)\b)",
+            r"drop\s+(?!policy|trigger|function|constraint|default|not)",
+            r"do\s+\$",
+        ),
+    )
 )
 #: What may write a table anew that was there.
-_WRITES_ANEW = re.compile(r"\b(?:type|logged|method|tablespace|cluster|generated|default\s+\w+\s*\()", re.IGNORECASE)
+_WRITES_ANEW = tuple(
+    map(re.compile, (r"default\s+\w+\s*\(", r"generated", r" type ", r"logged", r"cluster", r"method", r"tablespace"))
+)
 #: What does so, and keeps its rows: a new column, and a materialised view that is filled again.
-_KEEPS_ROWS = re.compile(r"\badd\s+(?!constraint|primary|unique|foreign|check|value)|\brefresh\b", re.IGNORECASE)
+_KEEPS_ROWS = (re.compile(r"add\s+(?!constraint|primary|unique|foreign|check|value)"), re.compile(r"refresh\b"))
 #: A table that a script makes, and one that it changes.
-_MAKES = re.compile(r"\bcreate\s+(?:\w+\s+)?table\s+(?:if\s+not\s+exists\s+)?([\w.\"]+)", re.IGNORECASE)
+_MAKES = re.compile(r"create\s+(?:\w+\s+)?table\s+(?:if\s+not\s+exists\s+)?([\w.\"]+)")
 _CHANGES = re.compile(
-    r"\b(?:alter\s+(?:foreign\s+)?table\s+(?:if\s+exists\s+)?(?:only\s+)?|alter\s+(?:sequence|materialized)\s+"
-    r"|create\s+policy\s+\S+\s+on\s+)([\w.\"]+)",
-    re.IGNORECASE,
+    r"alter\s+(?:(?:foreign\s+)?table\s+(?:if\s+exists\s+)?(?:only\s+)?|sequence\s+|materialized\s+)([\w.\"]+)"
 )
 #: The SQLSTATE of a table that does not exist.
 _NO_SUCH_TABLE = "42P01"
@@ -200,7 +212,8 @@ def measured(value: dict[str, Any]) -> Measured:
 
 def may_undo_parts(script: str) -> bool:
     """Whether a script may roll parts of itself back: by a savepoint, or by a block that catches an error."""
-    return _UNDOES_PARTS.search(script) is not None
+    low = script.lower()
+    return ("exception" in low or "savepoint" in low) and _UNDOES_PARTS.search(low) is not None
 
 
 def may_write_anew(script: str) -> bool:
@@ -208,19 +221,22 @@ def may_write_anew(script: str) -> bool:
 
     The answer may be wrong: a table is then taken for one with rows.
     """
-    return _KEEPS_ROWS.search(script) is not None
+    return _any_of(_KEEPS_ROWS, script.lower())
 
 
+@lru_cache(maxsize=64)  # of the migrations of a message, which may be sent again
 def seems_to_lose_nothing(script: str) -> bool:
     """Whether a script seems to change and delete no row, to drop nothing, and to write no table anew but those that it makes.
 
     The answer may be wrong, which the server then shows (``Guard.light``).
     """
-    read = _UNREAD.sub("", script)
-    if _WRITES.search(read):
+    read = script.lower()
+    for unread in _UNREAD:
+        read = unread.sub("", read)
+    if _any_of(_WRITES, read):
         return False
     made = {match[1] for match in _MAKES.finditer(read)}
-    return _WRITES_ANEW.search(read) is None or all(match[1] in made for match in _CHANGES.finditer(read))
+    return not _any_of(_WRITES_ANEW, read) or all(match[1] in made for match in _CHANGES.finditer(read))
 
 
 def may_set_sequences(script: str) -> bool:
@@ -228,7 +244,7 @@ def may_set_sequences(script: str) -> bool:
 
     Other statements that restart or drop a sequence are rolled back with the transaction.
     """
-    return _SETS_SEQUENCES.search(script) is not None
+    return _any_of(_SETS_SEQUENCES, script.lower())
 
 
 def combined(several: Sequence[Measured]) -> Measured:
@@ -292,6 +308,10 @@ def _losses(rows: Sequence[Sequence[Any]]) -> tuple[Loss, ...]:
         Loss(kind, name, number, exact=bound is None, at_most=bound == "most") for kind, name, number, bound in rows
     ]
     return tuple(sorted(losses, key=lambda loss: (loss.name, loss.kind)))
+
+
+def _any_of(patterns: Sequence[re.Pattern[str]], text: str) -> bool:
+    return any(pattern.search(text) for pattern in patterns)
 
 
 def _boolean(value: bool) -> str:
