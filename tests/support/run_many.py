@@ -20,6 +20,9 @@ LATE = (
     "kimbledb.events",
     "kimbledb.execution.applying",
     "kimbledb.execution.load_plan",
+    "kimbledb.inspection.foreign_histories",
+    "kimbledb.inspection.gathering",
+    "kimbledb.planning.planner",
     "kimbledb.server.drivers.asyncpg",
 )
 

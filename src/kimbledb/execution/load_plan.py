@@ -111,7 +111,7 @@ async def with_evidence(
     Raises:
         PlanningError: No plan can be made.
     """
-    from kimbledb.inspection import completions, gathering  # most of an import; history alone may decide
+    from kimbledb.inspection import gathering  # most of an import; history alone may decide
 
     runner.doing = "looking at the schema"
     state = loaded.state
@@ -120,6 +120,8 @@ async def with_evidence(
     loaded = await by_evidence(session, goal, loaded, shown)
     if looked is None or not loaded.plan.pending or not foreseeing:
         return loaded
+    from kimbledb.inspection import completions  # an empty schema holds nothing to complete
+
     large: frozenset[str] = frozenset()
     online = runner.can_open_second_session(session, state.process_id)
     if state.occupied:
