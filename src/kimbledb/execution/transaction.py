@@ -32,7 +32,7 @@ from kimbledb.model.names import quote_identifier, quote_literal
 from kimbledb.model.script import Script
 from kimbledb.model.set_aside import SetAside
 from kimbledb.server import queries
-from kimbledb.server.codes import COPIED, INDEX_NOT_VALID, LOOK_CLOSER, MEASURED, own_code
+from kimbledb.server.codes import COPIED, HISTORY_CHANGED, INDEX_NOT_VALID, LOOK_CLOSER, MEASURED, own_code
 from kimbledb.server.driver import ServerError
 from kimbledb.server.session import ENDS_SESSION, Answer, Session, Unread
 from kimbledb.server.settings import setting
@@ -286,7 +286,15 @@ class Transactions:
             raise
         self.in_doubt = False
 
-    async def rehearse(self, works: Sequence[Work], log_position: int, guard: Guard, question: str = "") -> Rehearsed:
+    async def rehearse(
+        self,
+        works: Sequence[Work],
+        log_position: int,
+        guard: Guard,
+        question: str = "",
+        *,
+        checking_each: bool = False,
+    ) -> Rehearsed:
         """Run scripts one after the other in a transaction that is rolled back.
 
         It is one message, which ends by itself even if the client dies. Sequences get a storage
@@ -297,6 +305,8 @@ class Transactions:
             log_position: The id of the log's newest entry when the plan was made.
             guard: How the transaction is watched for data loss.
             question: A block that answers a question after all scripts, or nothing.
+            checking_each: Whether to look after each script, and not only after the last one, if it changed history. A
+                look reads all locks of the transaction, of which each script adds some.
 
         Raises:
             Retry: As for ``carry_out()``.
@@ -318,15 +328,21 @@ class Transactions:
             older = keep_older() if work.closes else ""
             message += messages.settings(work) + older + self.session.path(self.messages.path)
             places.append(len(message))
-            message += work.script.text + messages.ending(work) + checking
+            message += work.script.text + messages.ending(work)
+            message += checking if checking_each or work is works[-1] else ""
         asking = question + queries.question("vanished", **listed)
         message += guard.after() + asking + self.session.leaving() + "ROLLBACK;\n"
         try:
             answers = await self.session.transact(messages.begin(*works), message)
         except ServerError as error:
-            ahead = [self.session.prefix + message[:place] for place in places]
-            at = error_location.failed_script(error, ahead, self.session.completed)
-            raise await step_error(self.session, error, works[at], [ahead[at]]) from error
+            if own_code(error) == HISTORY_CHANGED and not checking_each and len(works) > 1:
+                return await self.rehearse(
+                    works, log_position, guard, question, checking_each=True
+                )  # which one was it?
+            prefix = self.session.prefix
+            first, *others = (message[begin:end] for begin, end in itertools.pairwise((0, *places)))
+            at = error_location.stopped_in(error, [prefix + first, *others], self.session.completed)
+            raise await step_error(self.session, error, works[at], [prefix + message[: places[at]]]) from error
         [measured] = [answer.value for answer in answers if answer.code == MEASURED]
         [*answered, vanished] = [answer.value for answer in answers if answer.code == "KD100"]
         return Rehearsed(

@@ -39,6 +39,8 @@ UNSAFE_PATH: Final = "KD007"
 OTHER_SHAPE: Final = "KD008"
 #: The server would read the message by other settings than those it is written for.
 READ_OTHERWISE: Final = "KD009"
+#: A script changed history, or what guards it.
+HISTORY_CHANGED: Final = "KD011"
 #: A script passed over an index that is not valid.
 INDEX_NOT_VALID: Final = "KD012"
 #: An object that a migration declares is missing, not valid or a stranger's, or one that it drops still exists.
