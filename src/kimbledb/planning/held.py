@@ -26,7 +26,8 @@ def holds_all(rows: Iterable[Sequence[Any]], checksums: Checksums) -> bool:
         if not isinstance(name, str) or not name or (version is None and not adopted):
             return False  # another program wrote the row
         held[name] = checksum if success is True else ""
-    rest = [name for name, checksum in checksums.of.items() if held.get(name, "") != checksum]
+    # A migration that is made in Python may have no checksum.
+    rest = [name for name, checksum in checksums.of.items() if not checksum or held.get(name, "") != checksum]
     if any(held.get(name, "") != "" or name.removesuffix(".sql") in held for name in rest):
         return False  # it is applied with another text, or by a shorter name
     applied = checksums.of.keys() - rest

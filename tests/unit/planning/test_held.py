@@ -91,3 +91,11 @@ def test_the_errors_of_a_plan_are_left_to_it() -> None:
     assert not holds_all(rows, catalog.checksums)
     with pytest.raises(PlanningError):
         Planner(catalog).plan(Glance(hosted=False, rows=rows, history_owner=None).history)
+
+
+def test_a_migration_without_a_checksum_is_not_held() -> None:
+    """History shows nothing of it, whether or not it holds a row of its name."""
+    checksums = Catalog([Migration(name="a.sql", number=1, checksum="1"), Migration(name="b.sql", number=2)]).checksums
+
+    assert not holds_all([row("a.sql")], checksums)
+    assert not holds_all([row("a.sql"), row("b.sql", checksum="")], checksums)
