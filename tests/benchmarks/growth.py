@@ -20,7 +20,7 @@ _PROCESS, _EACH = 48, 12
 
 #: By the verb: as the line is called, and the most migrations that it is measured with.
 _LINES = {
-    "fresh": ("fresh", 1_000),
+    "fresh": ("fresh", 10_000),
     "nothing": ("nothing to do", 10_000),
     "evidence": ("evidence", 10_000),
     "render": ("render", 10_000),
