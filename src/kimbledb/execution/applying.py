@@ -407,7 +407,8 @@ class ApplyRun:
             ),
             last=last,
             run=self.runner.run_id,
-            brief=brief,
+            # Roles of a platform own something, which takes the long look at once.
+            brief=brief and not self.hosted,
             condition=self.signature.guard if self.signature is not None and self._is_first(migration) else "",
             detail=self._detail(migration) | self._signed(migration),
             guard=Guard(
