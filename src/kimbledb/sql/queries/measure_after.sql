@@ -33,7 +33,8 @@ BEGIN
                    OR (coalesce(c.relkind::text, before->'relations'->held::text->>1) = 'S' AND held = ANY (shaped))
                    OR CASE WHEN c.relkind IN ('r', 'm') AND held = ANY (changed) THEN
                           c.relfilenode <> CASE WHEN light THEN held ELSE (before->'relations'->held::text->>2)::oid END
-                          OR EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = held AND a.attnum > 0 AND a.attisdropped AND age(a.xmin) <= span) END), false)
+                          OR EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = held AND a.attnum > 0 AND a.attisdropped AND age(a.xmin) <= span)
+                             AND pg_relation_size(held) > 0 END), false)
         INTO signs
         FROM unnest(written) AS held LEFT JOIN pg_class AS c ON c.oid = held;
     END IF;

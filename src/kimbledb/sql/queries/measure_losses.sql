@@ -49,8 +49,10 @@ BEGIN
             WHERE k.kind <> 'S' AND k.oid = ANY (changed) AND k.oid <> ALL (known)
         LOOP
             CONTINUE WHEN one.kind = 'm' AND one.empty;
+            -- In the file that it had before, and that has no page, was no row.
+            CONTINUE WHEN one.kind = 'r' AND NOT (one.gone OR one.moved OR one.filled);
             -- A new column may write all rows anew; where rows are there and none were inserted, they are the old ones.
-            CONTINUE WHEN NOT (one.gone OR one.columns <> '{}' OR (one.moved AND CASE WHEN one.empty THEN NOT one.fresh ELSE one.inserted OR NOT one.filled END));
+            CONTINUE WHEN NOT (one.gone OR (one.columns <> '{}' AND (one.filled OR NOT one.empty)) OR (one.moved AND CASE WHEN one.empty THEN NOT one.fresh ELSE one.inserted OR NOT one.filled END));
             suspects := suspects || jsonb_build_object(
                 'oid', one.oid::bigint, 'strong', true, 'gone', one.gone, 'columns', to_jsonb(one.columns),
                 'rows', one.gone OR one.kind = 'm' OR one.deleted OR (one.moved AND (one.inserted OR NOT one.filled)),
