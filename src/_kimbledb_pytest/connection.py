@@ -5,13 +5,13 @@ They are registered if pytest-asyncio is installed.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest_asyncio
 
-from _kimbledb_pytest.kept import BACK, LEFTOVERS, SAVEPOINT, Database, Kept
+from _kimbledb_pytest.kept import BACK, LEFTOVERS_BY_TAG, SAVEPOINT, Database, Kept
 from _kimbledb_pytest.libraries import asyncpg_arguments, demand_psycopg, psycopg_arguments
 
 if TYPE_CHECKING:
@@ -83,15 +83,11 @@ class _Asyncpg(Kept):
 
     async def begin(self) -> None:
         self._transaction = self.connection.transaction()
-        await self._transaction.start()
-        await self.connection.execute(SAVEPOINT)
+        await self.connection.around("", SAVEPOINT, self._transaction.start)
 
-    async def roll_back(self) -> None:
-        await self.connection.execute(BACK)
-        await self._transaction.rollback()
-
-    async def is_clean(self) -> bool:
-        return await is_clean(self.connection)
+    async def roll_back(self) -> bool:
+        tag = await self.connection.around(f"{BACK}; ", LEFTOVERS_BY_TAG, self._transaction.rollback)
+        return await _is_clean(self.connection, tag)
 
     def is_closed(self) -> bool:
         return bool(self.connection.is_closed())
@@ -107,10 +103,13 @@ class _Asyncpg(Kept):
 
 async def is_clean(connection: Any) -> bool:
     """Return whether the next test can use a connection of ``marking_connection()``; undo what can be undone."""
-    prepared: int = await connection.fetchval(LEFTOVERS, column=1)
+    return await _is_clean(connection, await connection.execute(LEFTOVERS_BY_TAG))
+
+
+async def _is_clean(connection: Any, tag: str) -> bool:
     # The client may have prepared statements for tables that are gone.
     await connection.reload_schema_state()
-    return prepared == 0 and not connection.is_marked
+    return tag == "SELECT 0" and not connection.is_marked
 
 
 @cache
@@ -120,6 +119,25 @@ def marking_connection() -> type[asyncpg.Connection]:
 
     class Connection(asyncpg.Connection):
         is_marked = False
+        _around: tuple[str, str] | None = None
+        _tag = ""
+
+        async def around(self, before: str, after: str, act: Callable[[], Awaitable[None]]) -> str:
+            """Do what executes one statement, in one message with others, and return the tag of the last.
+
+            A round trip takes as long as what a small test does.
+            """
+            self._around = (before, after)
+            await act()
+            assert self._around is None, "asyncpg did not execute a statement"
+            return self._tag
+
+        async def execute(self, query: str, *arguments: Any, **options: Any) -> str:
+            if self._around is None:
+                return await super().execute(query, *arguments, **options)
+            (before, after), self._around = self._around, None
+            self._tag = await super().execute(before + query + after)
+            return self._tag
 
     def marking(name: str) -> Any:
         def method(self: Connection, *arguments: Any, **options: Any) -> Any:

@@ -20,9 +20,11 @@ SAVEPOINT = "SAVEPOINT kimbledb_test"
 #: exists as long as the transaction, also after an error in it.
 BACK = "ROLLBACK TO SAVEPOINT kimbledb_test"
 #: Releases the session's locks, and counts prepared statements: both outlive a transaction on the server.
-LEFTOVERS = """
-SELECT pg_catalog.pg_advisory_unlock_all(), count(*) FROM pg_catalog.pg_prepared_statements WHERE from_sql
-"""
+_UNLOCK = "SELECT pg_catalog.pg_advisory_unlock_all()"
+_PREPARED = "FROM pg_catalog.pg_prepared_statements WHERE from_sql"
+LEFTOVERS = f"{_UNLOCK}, count(*) {_PREPARED}"
+#: The same as two statements. The tag of the last one has the count: ``SELECT 0``.
+LEFTOVERS_BY_TAG = f"{_UNLOCK}; SELECT {_PREPARED}"
 
 
 class Database(NamedTuple):
@@ -70,8 +72,7 @@ class Kept(ABC):
             await kept.begin()
             yield kept
             try:
-                await kept.roll_back()
-                clean = database.shared and await kept.is_clean()
+                clean = await kept.roll_back() and database.shared
             except kept.errors:
                 changed = True
         finally:
@@ -89,12 +90,12 @@ class Kept(ABC):
         """Begin the transaction, and make the savepoint."""
 
     @abstractmethod
-    async def roll_back(self) -> None:
-        """Roll back to the savepoint, then the transaction."""
+    async def roll_back(self) -> bool:
+        """Roll back to the savepoint, then the transaction, and undo what else can be undone.
 
-    @abstractmethod
-    async def is_clean(self) -> bool:
-        """Return whether the next test can use the connection; undo the changes that can be undone."""
+        Returns:
+            Whether the next test can use the connection.
+        """
 
     @abstractmethod
     async def connect(self) -> None:

@@ -116,12 +116,10 @@ class _Engine(Kept):
         await self.connection.begin()
         await self.connection.exec_driver_sql(SAVEPOINT)
 
-    async def roll_back(self) -> None:
+    async def roll_back(self) -> bool:
         await self.session.close()
         await self.connection.exec_driver_sql(BACK)
         await self.connection.rollback()
-
-    async def is_clean(self) -> bool:
         if self._driver != "asyncpg" or not await is_clean(self._raw):
             return False
         await self.connection.close()  # returns it to the pool

@@ -11,7 +11,7 @@ from importlib import import_module
 PUBLIC = {
     "kimbledb": ("events", "otel", "testing"),
     "kimbledb._embedded": ("embedded",),
-    "kimbledb.catalog.catalog": ("Catalog",),
+    "kimbledb.catalog.catalog": ("Catalog", "CatalogLike"),
     "kimbledb.errors": (
         "AlternativesError",
         "BackupError",

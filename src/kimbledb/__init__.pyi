@@ -5,6 +5,7 @@ from kimbledb import otel as otel
 from kimbledb import testing as testing
 from kimbledb._embedded import embedded as embedded
 from kimbledb.catalog.catalog import Catalog as Catalog
+from kimbledb.catalog.catalog import CatalogLike as CatalogLike
 from kimbledb.errors import AlternativesError as AlternativesError
 from kimbledb.errors import BackupError as BackupError
 from kimbledb.errors import CatalogError as CatalogError

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from .measuring import Figure
 
-_ROW, _LEFT, _WIDTH, _LONGEST = 26, 300, 420, 2.0
+_ROW, _LEFT, _WIDTH, _LONGEST = 26, 320, 420, 2.0
 _FONT = 'font-family="sans-serif" font-size="12" fill="#808080"'
 _REACHED, _MISSED = "#0072b2", "#d55e00"
 
@@ -21,13 +21,16 @@ def draw(figures: Sequence[Figure]) -> str:
         f'<text x="{goal}" y="14" text-anchor="middle">goal</text>',
     ]
     for number, figure in enumerate(figures):
+        assert figure.goal is not None, figure.name
         share = figure.goal / figure.ratio if figure.more_is_better else figure.ratio / figure.goal
         width = min(share, _LONGEST) * _WIDTH / _LONGEST
         top = _ROW * (number + 1)
+        cut = "\N{RIGHTWARDS ARROW}" if share > _LONGEST else ""
         lines.append(
             f'<text x="{_LEFT - 8}" y="{top + 14}" text-anchor="end">{html.escape(figure.name)}</text>'
             f'<rect x="{_LEFT}" y="{top + 2}" width="{width:.1f}" height="{_ROW - 8}" rx="3" '
             f'fill="{_REACHED if figure.reached else _MISSED}"/>'
+            f'<text x="{_LEFT + _WIDTH - 6}" y="{top + 14}" text-anchor="end" fill="white">{cut}</text>'
             f'<text x="{_LEFT + _WIDTH + 84}" y="{top + 14}" text-anchor="end">{figure.ratio:.2f} of {figure.goal:g}</text>'
         )
     lines.append(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from statistics import median
 
+from .folders import Applied, applied, run_scripts
 from .measuring import Figure, Server
-from .planning import write_folder
 from .process import Taken, taken
 
 #: The first is the floor of the second.
@@ -20,48 +18,61 @@ _PLAN = 5.0
 #: MiB for a process, and KiB for each migration: its texts, its step and its row of history.
 _PROCESS, _EACH = 48, 12
 
-#: What is measured in a database, as it is called here.
-_IN_DATABASE = {"fresh": "fresh", "nothing": "nothing to do", "evidence": "evidence"}
+#: By the verb: as the line is called, and the most migrations that it is measured with.
+_LINES = {
+    "fresh": ("fresh", 10_000),
+    "nothing": ("nothing to do", 10_000),
+    "evidence": ("evidence", 10_000),
+    "render": ("render", 10_000),
+    "rollback": ("rollback to 0", 100),
+    "adopt": ("adopt", 1_000),
+    "declare": ("declare", 100),
+    "prove": ("prove", 10),
+}
 
 
 async def figures(server: Server, runs: int) -> list[Figure]:
-    """Measure plans, fresh databases, starts with nothing to do and the evidence, at every size."""
+    """Measure plans, what is done in databases and what is derived, at every size."""
     found: list[Figure] = []
     smaller: dict[str, Taken] = {}
     for count in _SIZES:
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            write_folder(folder, count)
-            pairs = [(await taken("read", folder), await taken("plan", folder)) for _ in range(min(runs, 3))]
-            measured = await _in_database(server, folder, count, runs)
+        known = await applied(server, count)
+        pairs = [(await taken("read", known.folder), await taken("plan", known.folder)) for _ in range(min(runs, 3))]
         read, plan = _typical([pair[0] for pair in pairs]), _typical([pair[1] for pair in pairs])
+        measured = await _acts(server, known, count, runs)
         if smaller:
-            floor = "reading the files"
-            found.append(_figure("plan", count, floor, plan.seconds, read.seconds, _PLAN))
-            for verb, line in _IN_DATABASE.items():
-                floor = f"ten times that of {count // 10:,}"
-                found.append(_figure(line, count, floor, measured[verb].seconds, 10 * smaller[verb].seconds, _IN_LINE))
+            found += [_figure("plan", count, "reading the files", plan.seconds, read.seconds, _PLAN)]
             found += [_memory("plan", count, plan)]
-            found += [_memory(line, count, measured[verb]) for verb, line in _IN_DATABASE.items()]
+            tenth = f"ten times that of {count // 10:,}"
+            for verb, each in measured.items():
+                line = _LINES[verb][0]
+                found.append(_figure(line, count, tenth, each.seconds, 10 * smaller[verb].seconds, _IN_LINE))
+                found.append(_memory(line, count, each))
         smaller = measured
     return found
 
 
-async def _in_database(server: Server, folder: Path, count: int, runs: int) -> dict[str, Taken]:
-    # The largest takes minutes.
-    runs_of_fresh = runs if count < 1_000 else min(runs, 3) if count == 1_000 else 1
-    fresh = []
-    for run in range(runs_of_fresh):
-        dsn = await server.fresh(extensions=False)
-        fresh.append(await taken("fresh", folder, dsn=dsn))
-        if run < runs_of_fresh - 1:
-            await server.drop([dsn])
-    found = {
-        "fresh": _typical(fresh),
-        "nothing": await taken("nothing", folder, runs * 2, dsn),
-        "evidence": await taken("evidence", folder, runs, dsn),
-    }
-    await server.drop([dsn])
+async def _acts(server: Server, known: Applied, count: int, runs: int) -> dict[str, Taken]:
+    async def once(verb: str) -> Taken:
+        dsn = await server.fresh()
+        if verb == "rollback":
+            await taken("fresh", known.folder, dsn=dsn)
+        if verb == "adopt":
+            await run_scripts(known.folder, dsn)
+        took = await taken(verb, known.folder, dsn=dsn)
+        await server.drop([dsn])
+        return took
+
+    found = {}
+    for verb, (_, most) in _LINES.items():
+        if count > most:
+            continue
+        if verb in ("nothing", "evidence", "render"):
+            found[verb] = await taken(verb, known.folder, runs, known.dsn)
+        else:
+            # The longer ones take seconds.
+            quick = count < 1_000 and verb not in ("declare", "prove")
+            found[verb] = _typical([await once(verb) for _ in range(min(runs, 3) if quick else 1)])
     return found
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Iterable, Sequence
+from itertools import cycle
 
 from .measuring import Figure
 
-_LEFT, _TOP, _WIDTH, _HEIGHT, _RIGHT, _BOTTOM = 64, 16, 420, 340, 170, 52
+_LEFT, _TOP, _WIDTH, _HEIGHT, _RIGHT, _BOTTOM = 64, 16, 420, 340, 210, 52
 #: Between the lines of text at the right.
 _APART = 17
 _FONT = 'font-family="sans-serif" font-size="12" fill="#808080"'
 #: Apart for all eyes, on white and on black: Okabe and Ito's.
-_COLOURS = ("#d55e00", "#0090d0", "#009e73", "#cc79a7")
+_COLOURS = ("#d55e00", "#0090d0", "#009e73", "#cc79a7", "#e69f00", "#0055a0", "#8c564b", "#7f7fff", "#b0a000")
 _SAID = "How the time grows with the number of migrations"
 _GUIDE = "in line with the number"
 
@@ -57,16 +58,19 @@ def draw(figures: Sequence[Figure]) -> str:
         f'<line x1="{x(10**start):.1f}" x2="{right}" y1="{y(10 ** (end - last + start)):.1f}" y2="{level:.1f}" '
         f'stroke="#808080" stroke-dasharray="3 4"/>'
     )
-    ends = [(level, "#808080", _GUIDE)]
-    for colour, (name, line) in zip(_COLOURS, lines.items(), strict=False):
+    ends = [(level, float(right), "#808080", _GUIDE)]
+    for colour, (name, line) in zip(cycle(_COLOURS), lines.items(), strict=False):
         points = " ".join(f"{x(count):.1f},{y(milliseconds):.1f}" for count, milliseconds in sorted(line))
         parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
         parts += [f'<circle cx="{x(count):.1f}" cy="{y(took):.1f}" r="3" fill="{colour}"/>' for count, took in line]
-        took = max(line)[1]
-        ends.append((y(took), colour, f"{name}, {_duration(took)}"))
-    for (at, colour, text), level in zip(sorted(ends), _spread([at for at, _, _ in sorted(ends)]), strict=True):
+        most, took = max(line)
+        text = f"{name}, {_duration(took)}" + (f" for {most:,}" if most < counts[-1] else "")
+        ends.append((y(took), x(most), colour, text))
+    # Each line is led to its name, also one that ends sooner.
+    for (at, start, colour, text), level in zip(sorted(ends), _spread([each[0] for each in sorted(ends)]), strict=True):
         parts.append(
-            f'<line x1="{right + 5}" x2="{right + 16}" y1="{at:.1f}" y2="{level:.1f}" stroke="{colour}"/>'
+            f'<polyline points="{start + 5:.1f},{at:.1f} {right + 5},{at:.1f} {right + 16},{level:.1f}" fill="none" '
+            f'stroke="{colour}" stroke-opacity=".6" stroke-dasharray="1 3"/>'
             f'<text x="{right + 20}" y="{level + 4:.1f}">{html.escape(text)}</text>'
         )
     return "\n".join([*parts, "</svg>\n"])

@@ -8,10 +8,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 from attrs import frozen
+
+if TYPE_CHECKING:
+    from .folders import Applied
 
 Measure = Callable[[], Awaitable[float]]
 
@@ -25,13 +30,15 @@ class Figure:
     #: Medians, in the unit.
     measured: float
     floor_measured: float
-    #: The ratio that is aimed at.
-    goal: float
+    #: The ratio that is aimed at; None where there is none.
+    goal: float | None
     #: Whether the ratio is to be no lower than the goal, as of a gain.
     more_is_better: bool = False
     unit: str = "ms"
     #: The tool that is the floor, with its version, where it is one.
     tool: str | None = None
+    #: Whether the floor took longer than it was given, and was stopped.
+    floor_stopped: bool = False
     #: In the chart of growth: its line, and how many migrations.
     point: tuple[str, int] | None = None
 
@@ -43,6 +50,8 @@ class Figure:
     @property
     def reached(self) -> bool:
         """Whether it is as good as the goal."""
+        if self.goal is None:
+            return True
         return self.ratio >= self.goal if self.more_is_better else self.ratio <= self.goal
 
 
@@ -80,24 +89,33 @@ async def python(code: str, *arguments: str) -> str:
 
 
 class Server:
-    """Fresh databases of a server, with the extensions that the floors need."""
+    """Empty databases of a server, and a folder for what the groups of a run share.
 
-    def __init__(self, dsn: str) -> None:
+    Args:
+        dsn: Of a superuser.
+        home: A temporary folder.
+    """
+
+    def __init__(self, dsn: str, home: Path) -> None:
         self.dsn = dsn
+        #: Folders of migrations that a database holds, by their number.
+        self.applied: dict[int, Applied] = {}
+        self._home = home
         self._count = 0
 
-    async def fresh(self, *, extensions: bool = True) -> str:
+    def folder(self, name: str) -> Path:
+        """Make a folder."""
+        made = self._home / name
+        made.mkdir()
+        return made
+
+    async def fresh(self) -> str:
         """Make an empty database and return its DSN."""
         self._count += 1
         admin = await asyncpg.connect(self.dsn)
         await admin.execute(f"CREATE DATABASE bench_{self._count}")
         await admin.close()
-        dsn = urlunsplit(urlsplit(self.dsn)._replace(path=f"/bench_{self._count}"))
-        if extensions:
-            connection = await asyncpg.connect(dsn)
-            await connection.execute('CREATE EXTENSION vector; CREATE EXTENSION pg_trgm; CREATE EXTENSION "uuid-ossp"')
-            await connection.close()
-        return dsn
+        return urlunsplit(urlsplit(self.dsn)._replace(path=f"/bench_{self._count}"))
 
     async def drop(self, dsns: Sequence[str]) -> None:
         """Drop databases, so that the volume does not fill."""

@@ -40,9 +40,9 @@ async def taken(verb: str, folder: Path, runs: int = 1, dsn: str = "") -> Taken:
     """Measure in a new process.
 
     Args:
-        verb: One of ``read``, ``plan``, ``fresh``, ``nothing`` and ``evidence``.
+        verb: One of ``read``, ``plan``, ``render`` and those of ``growth``.
         folder: The migrations.
-        runs: How often, in that process; ``fresh`` goes once.
+        runs: How often, in that process; what changes the database goes once.
         dsn: The database, for what wants one.
     """
     command = (sys.executable, "-m", __name__, verb, str(folder), str(runs), dsn)
@@ -94,6 +94,20 @@ async def _times(work: Callable[[], Awaitable[object]], runs: int) -> list[float
     return [await seconds(work()) for _ in range(runs + 1)][1:]
 
 
+async def _adopt(catalog: kimbledb.Catalog, dsn: str) -> None:
+    report = await kimbledb.adopt(dsn, catalog=catalog, options=_PATIENCE)
+    assert len(report.adopted) == len(catalog)
+
+
+async def _rollback(catalog: kimbledb.Catalog, dsn: str) -> None:
+    report = await kimbledb.rollback(dsn, to=0, catalog=catalog, options=_PATIENCE)
+    assert len(report.rolled_back) == len(catalog)
+
+
+async def _prove(catalog: kimbledb.Catalog, dsn: str) -> None:
+    assert (await kimbledb.prove(catalog, server=dsn, cuts=1)).ok
+
+
 async def _evidence(catalog: kimbledb.Catalog, dsn: str, runs: int) -> list[float]:
     from kimbledb.inspection import (
         gathering,
@@ -113,14 +127,22 @@ async def _evidence(catalog: kimbledb.Catalog, dsn: str, runs: int) -> list[floa
         return await _times(gather, runs)
 
 
+#: What is done once.
+_ONCE = {"fresh": _fresh, "adopt": _adopt, "rollback": _rollback, "prove": _prove}
+
+
 def _measured(verb: str, folder: Path, runs: int, dsn: str) -> list[float]:
     if verb == "read":
         return _clocked(lambda: _read(folder), runs)
     if verb == "plan":
         return _clocked(lambda: _plan(folder), runs)
+    if verb == "declare":
+        return [asyncio.run(seconds(kimbledb.declare(folder, server=dsn, check=True)))]
     catalog = _catalog(folder)
-    if verb == "fresh":
-        return [asyncio.run(seconds(_fresh(catalog, dsn)))]
+    if verb == "render":
+        return _clocked(lambda: kimbledb.render(catalog), runs)
+    if verb in _ONCE:
+        return [asyncio.run(seconds(_ONCE[verb](catalog, dsn)))]
     if verb == "nothing":
         return asyncio.run(_times(lambda: _nothing(catalog, dsn), runs))
     assert verb == "evidence", verb

@@ -59,7 +59,7 @@ async def figures(server: Server, runs: int) -> list[Figure]:
 
 
 async def _one(server: Server) -> dict[str, Foretold]:
-    dsn = await server.fresh(extensions=False)
+    dsn = await server.fresh()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _add(folder, 1, "base", _BASE)

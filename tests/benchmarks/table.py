@@ -1,42 +1,98 @@
-"""The figures as tables of Markdown, as they stand in the docs."""
+"""The figures as tables of Markdown, and their places in docs/benchmarks.md."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 
 from .measuring import Figure
 
-_HEAD = "| measure | floor | measured | floor | ratio | goal |\n| --- | --- | ---: | ---: | ---: | ---: |\n"
+#: A program's start has no goal: it is shown in milliseconds.
+START = "its own start (`--version`)"
 
 
-def write(figures: Sequence[Figure]) -> str:
-    """Return a table of the figures with a floor of their own, and one of those beside other tools."""
-    alone = [figure for figure in figures if figure.tool is None]
-    rows = "".join(
-        f"| {figure.name} | {figure.floor} | {_amount(figure.measured, figure.unit)} "
-        f"| {_amount(figure.floor_measured, figure.unit)} | {figure.ratio:.2f} | {_goal(figure)} |\n"
-        for figure in alone
-    )
-    return (_HEAD + rows if alone else "") + _beside([figure for figure in figures if figure.tool is not None])
+def alone(figures: Sequence[Figure]) -> str:
+    """Return a table of figures that have a floor and a goal."""
+    head = ("measure", "floor", "measured", "floor", "ratio", "goal")
+    rows = [
+        (
+            figure.name,
+            figure.floor,
+            _amount(figure.measured, figure.unit),
+            _amount(figure.floor_measured, figure.unit),
+            f"{figure.ratio:.2f}",
+            _goal(figure),
+        )
+        for figure in figures
+    ]
+    return _table(head, rows, left=2)
 
 
-def _beside(figures: Sequence[Figure]) -> str:
-    """Return a row for each measure and a column for each tool, with the share of the tool's time that kimbledb takes."""
-    if not figures:
+def growth(figures: Sequence[Figure]) -> str:
+    """Return a row for each number of migrations and a column for each measure, with the most memory."""
+    cells = {figure.point: _duration(figure.measured) for figure in figures if figure.point is not None}
+    lines = list(dict.fromkeys(line for line, _ in cells))
+    counts = sorted({count for _, count in cells})
+    memory: dict[int, float] = {}
+    for figure in figures:
+        if figure.unit == "MiB":
+            count = int(figure.name.rpartition(" ")[2].replace(",", ""))
+            memory[count] = max(memory.get(count, 0), figure.measured)
+    rows = [
+        (f"{count:,}", *(cells.get((line, count), "") for line in lines), f"{memory[count]:.0f} MiB")
+        for count in counts
+    ]
+    return _table(("migrations", *lines, "most memory"), rows, left=0)
+
+
+def beside(figures: Sequence[Figure]) -> str:
+    """Return a row for each measure and a column for each tool: the share of the tool's time that kimbledb takes."""
+    cells = {(figure.tool, figure.name.partition(": ")[2]): figure for figure in figures}
+    tools = list(dict.fromkeys(tool for tool, _ in cells))
+    rows = []
+    for measure in dict.fromkeys(measure for _, measure in cells):
+        found = [cells.get((tool, measure)) for tool in tools]
+        ours = next(figure.measured for figure in found if figure is not None)
+        rows.append((f"{measure}; kimbledb: {_duration(ours)}", *(_share(figure, measure) for figure in found)))
+    return _table(("measure", *map(str, tools)), rows, left=1)
+
+
+def inserted(page: str, sections: Mapping[str, str]) -> str:
+    """Return a page with new text between the marks of each section.
+
+    Raises:
+        ValueError: The page has no such section.
+    """
+    for name, text in sections.items():
+        begin, end = re.search(rf"<!-- {name}: [^>]*-->\n", page), f"<!-- end of {name} -->"
+        if begin is None or end not in page:
+            raise ValueError(f"the page has no section {name}")
+        page = page[: begin.end()] + text + page[page.index(end) :]
+    return page
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, left: int) -> str:
+    rule = [" --- "] * left + [" ---: "] * (len(head) - left)
+    lines = [f"| {' | '.join(head)} |", f"|{'|'.join(rule)}|", *(f"| {' | '.join(row)} |" for row in rows)]
+    return "\n".join(lines) + "\n"
+
+
+def _share(figure: Figure | None, measure: str) -> str:
+    if figure is None:
         return ""
-    ratios = {(figure.tool, figure.name.partition(": ")[2]): figure.ratio for figure in figures}
-    tools = list(dict.fromkeys(tool for tool, _ in ratios))
-    measures = list(dict.fromkeys(measure for _, measure in ratios))
-    head = f"| measure | {' | '.join(map(str, tools))} |\n"
-    lines = [head, "| --- |" + " ---: |" * len(tools) + "\n"]
-    for measure in measures:
-        cells = (f"{ratios[tool, measure]:.2f}" if (tool, measure) in ratios else "" for tool in tools)
-        lines.append(f"| {measure} | " + " | ".join(cells) + " |\n")
-    return "\n" + "".join(lines)
+    if measure == START:
+        return _duration(figure.floor_measured)
+    return f"{'< ' if figure.floor_stopped else ''}{figure.ratio:.2f}"
 
 
 def _amount(value: float, unit: str) -> str:
     return f"{value:,.0f} {unit}".strip() if value >= 100 else f"{value:.1f} {unit}".strip()
+
+
+def _duration(milliseconds: float) -> str:
+    if milliseconds < 1000:
+        return f"{milliseconds:.0f} ms"
+    return f"{milliseconds / 1000:.1f} s" if milliseconds < 10_000 else f"{milliseconds / 1000:.0f} s"
 
 
 def _goal(figure: Figure) -> str:

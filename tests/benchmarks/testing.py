@@ -17,7 +17,7 @@ from kimbledb.testing import Databases
 
 from .measuring import Figure, Server, compare, run, seconds
 
-_TESTS = 24
+_TESTS, _QUICK_TESTS = 24, 200
 _SHOP = Path(__file__).parent.parent.parent / "docs" / "examples" / "shop"
 
 _CONFTEST = """
@@ -25,24 +25,45 @@ import json, os
 
 waited = []
 
+def pytest_collection_modifyitems(items):
+    # By turns; those with a database come last, since it is dropped beside the next tests.
+    items.sort(key=lambda item: ("test_database" in item.name, item.callspec.params["number"]))
+
 def pytest_runtest_logreport(report):
-    if report.when in ("setup", "teardown"):
-        waited.append((report.nodeid.split("[")[0].split("::")[1], report.when, report.duration))
+    waited.append((report.nodeid.split("[")[0].split("::")[1], report.when, report.duration))
 
 def pytest_sessionfinish():
     with open(os.environ["WAITED"], "w") as file:
         json.dump(waited, file)
 """
 _SUITE = """
-import asyncio, asyncpg, pytest, time
+import asyncio, asyncpg, os, pytest, pytest_asyncio
+
+INSERT = "INSERT INTO users (id) VALUES ('ann')"
+kept = []
+
+@pytest_asyncio.fixture
+async def empty():
+    yield
+
+@pytest.mark.parametrize("number", range({many}))
+async def test_by_hand(empty, number):
+    connection = kept[0] if kept else await asyncpg.connect(os.environ["MIGRATED"])
+    await connection.execute("BEGIN")
+    await connection.execute(INSERT)
+    await connection.execute("ROLLBACK")
+    if {one_loop}:
+        kept[:] = [connection]
+    else:
+        await connection.close()
+
+@pytest.mark.parametrize("number", range({many}))
+async def test_connection(kimbledb_connection, number):
+    await kimbledb_connection.execute(INSERT)
 
 @pytest.mark.parametrize("number", range({count}))
 async def test_database(kimbledb_database, number):
     await asyncio.sleep(0.06)
-
-@pytest.mark.parametrize("number", range({count}))
-async def test_connection(kimbledb_connection, number):
-    await kimbledb_connection.execute("INSERT INTO users (id) VALUES ('ann')")
 """
 
 
@@ -65,38 +86,22 @@ async def figures(server: Server, runs: int) -> list[Figure]:
         async def cloned() -> float:
             return await seconds(databases.take())
 
-        clone = await compare("a fresh test database", "CREATE DATABASE ... TEMPLATE", 1.2, runs * 4, cloned, by_hand)
-    by_tests = await _in_a_suite(server.dsn)
-    in_one_loop = await _in_a_suite(
-        server.dsn, "asyncio_default_fixture_loop_scope = session\nasyncio_default_test_loop_scope = session\n"
-    )
-    rolled_back, with_connecting = await _rolled_back(whole, runs)
+        clone = await compare("a fresh test database", "CREATE DATABASE ... TEMPLATE", 1.1, runs * 4, cloned, by_hand)
     await admin.close()
+    own_loops, one_loop = await _in_a_suite(whole, one_loop=False), await _in_a_suite(whole, one_loop=True)
+    around = own_loops["test_database"]["setup"] + own_loops["test_database"]["teardown"]
+    by_hand_in_test = "BEGIN, INSERT, ROLLBACK, an empty fixture"
     return [
         clone,
-        Figure(
-            "the same as tests of 60 ms see it",
-            "CREATE DATABASE ... TEMPLATE",
-            by_tests["test_database"],
-            clone.floor_measured,
-            0.3,
-        ),
-        Figure(
-            "a connection rolled back, one loop",
-            "BEGIN, one INSERT, ROLLBACK",
-            in_one_loop["test_connection"],
-            rolled_back,
-            1.5,
-        ),
-        Figure(
-            "a connection rolled back, own loops",
-            "connecting, BEGIN, one INSERT, ROLLBACK",
-            by_tests["test_connection"],
-            with_connecting,
-            1.5,
-        ),
+        Figure("the same as tests of 60 ms see it", "CREATE DATABASE ... TEMPLATE", around, clone.floor_measured, 0.1),
+        _figure("a connection rolled back, one loop", by_hand_in_test, one_loop),
+        _figure("a connection rolled back, own loops", f"connecting, {by_hand_in_test}", own_loops),
         *await _whole_runs(max(2, runs // 3)),
     ]
+
+
+def _figure(name: str, floor: str, waited: dict[str, dict[str, float]]) -> Figure:
+    return Figure(name, floor, sum(waited["test_connection"].values()), sum(waited["test_by_hand"].values()), 1.3)
 
 
 async def _whole_runs(runs: int) -> list[Figure]:
@@ -130,42 +135,26 @@ async def _whole_runs(runs: int) -> list[Figure]:
         ]
 
 
-async def _rolled_back(dsn: str, runs: int) -> tuple[float, float]:
-    """Return the milliseconds that it takes by hand, on a connection that is there and on a new one."""
-
-    async def work(connection: asyncpg.Connection) -> None:
-        await connection.execute("BEGIN")
-        await connection.execute("INSERT INTO users (id) VALUES ('ann')")
-        await connection.execute("ROLLBACK")
-
-    async def connected() -> None:
-        connection = await asyncpg.connect(dsn)
-        await work(connection)
-        await connection.close()
-
-    connection = await asyncpg.connect(dsn)
-    alone = [await seconds(work(connection)) for _ in range(runs * 10)]
-    await connection.close()
-    return 1000 * median(alone), 1000 * median([await seconds(connected()) for _ in range(runs * 10)])
-
-
-async def _in_a_suite(server: str, settings: str = "") -> dict[str, float]:
-    """Run tests with the plugin in a process of their own; return for each kind the median wait in milliseconds."""
+async def _in_a_suite(migrated: str, *, one_loop: bool) -> dict[str, dict[str, float]]:
+    """Run tests with the plugin in a process of their own; return the median milliseconds of each kind, by phase."""
+    scopes = ("fixture", "test") if one_loop else ()
+    settings = "".join(f"asyncio_default_{scope}_loop_scope = session\n" for scope in scopes)
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         (home / "conftest.py").write_text(_CONFTEST)
-        (home / "test_suite.py").write_text(_SUITE.format(count=_TESTS))
+        (home / "test_suite.py").write_text(_SUITE.format(count=_TESTS, many=_QUICK_TESTS, one_loop=one_loop))
         (home / "pytest.ini").write_text(f"[pytest]\nasyncio_mode = auto\n{settings}")
         waited = home / "waited.json"
-        dsn = urlunsplit(urlsplit(server)._replace(path="/postgres"))
+        dsn = urlunsplit(urlsplit(migrated)._replace(path="/postgres"))
         await run(
             *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--kimbledb-dsn", dsn, str(home)),
-            **{**os.environ, "WAITED": str(waited)},
+            **{**os.environ, "WAITED": str(waited), "MIGRATED": migrated},
         )
         rows = json.loads(waited.read_text())
-    found = {}
-    for kind in ("test_database", "test_connection"):
-        setups = [taken for test, when, taken in rows if (test, when) == (kind, "setup")][2:]
-        teardowns = [taken for test, when, taken in rows if (test, when) == (kind, "teardown")][2:-1]
-        found[kind] = 1000 * (median(setups) + median(teardowns))
-    return found
+    found: dict[str, dict[str, list[float]]] = {}
+    for kind, phase, taken in rows:
+        found.setdefault(kind, {}).setdefault(phase, []).append(taken)
+    # The first make the template and connect, and the last clears up.
+    return {
+        kind: {phase: 1000 * median(times[2:-1]) for phase, times in phases.items()} for kind, phases in found.items()
+    }

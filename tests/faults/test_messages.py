@@ -178,7 +178,8 @@ async def test_each_has_its_own_times(database: str, steps: Steps) -> None:
     for step, slow in zip(report.applied, (False, True, False), strict=True):
         assert step.held is not None
         assert (step.held >= 2) is slow
-        assert (step.seconds >= 2) is slow
+        # By the client's clock, which reads the begin of a migration when the notice of it comes.
+        assert (step.seconds >= 1.5) is slow
     slow_ones = "SELECT string_agg(migration_name, ' ') FROM migration_history WHERE execution_time_ms >= 2000"
     assert await sql(database, slow_ones) == "b.sql"
 
@@ -304,10 +305,17 @@ async def start_and_end(database: str, folder: Folder) -> None:
 async def test_a_lone_connection_is_lost_in_the_middle(database: str, proxy: Proxy, steps: Steps) -> None:
     """The outcome of all that was not acknowledged is unknown, by name, and what was acknowledged is applied."""
     folder = steps("a", "b", "c", after={"b": SLEEP})
+    acknowledged = asyncio.Event()
+
+    def told(event: Event) -> None:
+        if isinstance(event, Applied):
+            acknowledged.set()
+
     async with gate(database) as asleep:
         connection = await asyncpg.connect(proxy.dsn)
-        run = asyncio.create_task(kimbledb.migrate(connection, catalog=folder.catalog, options=OPTIONS))
+        run = asyncio.create_task(kimbledb.migrate(connection, catalog=folder.catalog, options=OPTIONS, progress=told))
         await asleep()
+        await acknowledged.wait()
         proxy.links[-1].cut()
 
         with pytest.raises(kimbledb.OutcomeUnknownError) as caught:
@@ -399,7 +407,7 @@ async def test_times_where_the_reply_is_lost(database: str, proxy: Proxy, steps:
     report = await run
 
     assert names(report.applied) == ["a.sql", "b.sql", "c.sql", "d.sql"]
-    assert [step.seconds >= 2 for step in report.applied[1:]] == [False, True, False]
+    assert [step.seconds >= 1.5 for step in report.applied[1:]] == [False, True, False]
     assert report.lsn is not None
 
 

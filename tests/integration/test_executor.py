@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import asyncpg
 import pytest
 
@@ -637,3 +639,52 @@ async def test_a_script_that_rolls_back_by_itself(database: str, connection: asy
         await kimbledb.migrate(database, catalog=kimbledb.Catalog([migration]))
 
     assert await connection.fetchval("SELECT to_regclass('a') IS NULL AND to_regclass('b') IS NULL")
+
+
+async def test_the_path_of_a_folder_is_a_catalog(database: str, folder: Folder) -> None:
+    """A run by a path applies what the folder holds; a start after it reads nothing of it, and its report shows the plan."""
+    folder.table(1, "a")
+    folder.table(2, "b", facts='requires = ["a.sql"]')
+
+    first = await kimbledb.migrate(database, catalog=folder.path)
+    # Nothing but the bytes of what was applied is looked at: this fault is found by whoever rolls back.
+    (folder.path / "01_a/rollback.sql").write_text("COMMIT;")
+    second = await kimbledb.migrate(database, catalog=str(folder.path))
+    planned = await kimbledb.plan(database, catalog=folder.path)
+
+    assert [step.migration.name for step in first.applied] == ["a.sql", "b.sql"]
+    assert not second.applied
+    assert not second.newer
+    assert second.summary.startswith("nothing to do")
+    assert [step.name for step in planned.steps] == ["a.sql", "b.sql"]
+    with pytest.raises(kimbledb.CatalogError, match="COMMIT"):
+        await kimbledb.rollback(database, to=0, catalog=folder.path)
+    with pytest.raises(kimbledb.CatalogError, match="COMMIT"):
+        await kimbledb.migrate(database, catalog=folder.catalog)
+
+
+async def test_a_report_of_nothing_to_do_can_be_pickled(database: str, folder: Folder) -> None:
+    """The plan of such a report is made when it is asked for, at the latest when the report leaves the process."""
+    folder.table(1, "a")
+    await kimbledb.migrate(database, catalog=folder.catalog)
+
+    report = pickle.loads(pickle.dumps(await kimbledb.migrate(database, catalog=folder.path)))  # noqa: S301 - ours
+
+    assert [str(step.state) for step in report.plan.steps] == ["applied"]
+
+
+async def test_what_is_new_in_a_folder_is_checked_though_a_path_names_it(database: str, folder: Folder) -> None:
+    """All that history does not hold is read and checked before anything runs, and so is an edited text."""
+    folder.table(1, "a")
+    await kimbledb.migrate(database, catalog=folder.path)
+    folder.add(2, "b", "COMMIT;")
+
+    with pytest.raises(kimbledb.CatalogError, match="COMMIT"):
+        await kimbledb.migrate(database, catalog=folder.path)
+    with pytest.raises(kimbledb.CatalogError, match="COMMIT"):
+        await kimbledb.plan(database, catalog=folder.path)
+
+    (folder.path / "02_b/apply.sql").write_text("SELECT 1;\n")
+    (folder.path / "01_a/apply.sql").write_text("SELECT 1;\n")
+    with pytest.raises(kimbledb.ChangedMigrationError):
+        await kimbledb.migrate(database, catalog=folder.path)

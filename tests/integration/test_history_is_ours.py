@@ -91,17 +91,20 @@ async def test_a_script_that_writes_history(database: str, folder: Folder, state
 
 
 async def test_a_rollback_that_writes_history(database: str, folder: Folder) -> None:
-    """A rollback.sql that writes history is refused by the dry run already."""
-    folder.add(1, "a", "CREATE TABLE a (n integer)", rollback="DROP TABLE a;\nTRUNCATE migration_history;\n")
+    """A rollback.sql that writes history is refused by the dry run already, which names it among others."""
+    folder.table(1, "a")
+    folder.add(2, "b", "CREATE TABLE b (n integer)", rollback="DROP TABLE b;\nTRUNCATE migration_history;\n")
     await kimbledb.migrate(database, catalog=folder.catalog)
 
     for dry in (True, False):
         with pytest.raises(
             kimbledb.RollbackError, match="the script changed what says which migrations are applied: migration_history"
-        ):
-            await kimbledb.rollback(database, "a.sql", catalog=folder.catalog, dry_run=dry)
+        ) as caught:
+            await kimbledb.rollback(database, to=0, catalog=folder.catalog, dry_run=dry)
+        assert caught.value.failed is not None
+        assert caught.value.failed.name == "b.sql"
 
-    assert await values(database, "SELECT migration_name FROM migration_history") == ["a.sql"]
+    assert await values(database, "SELECT migration_name FROM migration_history ORDER BY 1") == ["a.sql", "b.sql"]
 
 
 async def test_outside_of_a_transaction(database: str, folder: Folder) -> None:

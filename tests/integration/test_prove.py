@@ -188,6 +188,29 @@ async def test_planted_faults_are_found_and_named(server: str, folder: Folder) -
     assert {case.kind for case in sound if case.skipped is None} == {*Proof}
 
 
+async def test_a_script_is_completed_wherever_it_ended(server: str, folder: Folder) -> None:
+    """What an interrupted script left is seen and completed: a type or a function alone, and all but grants and comments."""
+    folder.add(
+        1,
+        "first",
+        """CREATE TYPE mood AS ENUM ('fine');
+CREATE FUNCTION moods() RETURNS text[] LANGUAGE sql AS $$ SELECT enum_range(NULL::mood)::text[] $$;
+CREATE TABLE days (day date PRIMARY KEY, mood mood);
+GRANT SELECT ON days TO PUBLIC;
+REVOKE EXECUTE ON FUNCTION moods() FROM PUBLIC;
+COMMENT ON COLUMN days.mood IS 'How it was.';
+COMMENT ON TABLE days IS 'One row a day.';""",
+        verify=None,
+        rollback=None,
+    )
+    await kimbledb.declare(folder.path, server=server)
+
+    report = await kimbledb.prove(folder.catalog, server=server, cuts=None)
+
+    places = [case.detail for case in report.cases if case.kind is Proof.COMPLETE and case.skipped is None]
+    assert (len(places), report.failures) == (6, ())
+
+
 async def test_of_what_cannot_be_applied_the_rest_is_proven(server: str, folder: Folder) -> None:
     """A script or a check that fails is named, what requires it is not tried, and everything else is."""
     folder.add(1, "broken", "CREATE TABLE a (n missing_type);", verify=None)

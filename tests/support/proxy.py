@@ -2,7 +2,7 @@
 
 It forwards both streams. On demand it holds a stream before a pattern of bytes, resets
 connections, resets the client's side only, swallows or delays data, or refuses
-clients. It counts round trips by the server's ReadyForQuery.
+clients. It counts round trips: the messages of a client that wait for an answer.
 """
 
 from __future__ import annotations
@@ -49,18 +49,14 @@ class Link:
     def __init__(self, client: asyncio.StreamWriter, server: asyncio.StreamWriter) -> None:
         self.client = client
         self.server = server
-        #: The number of ReadyForQuery messages of the server, and the number of the client's messages by type.
-        self.ready = 0
+        #: The number of round trips after the connection was made, and the number of the client's messages by type.
+        self.round_trips = 0
         self.sent: Counter[str] = Counter()
         self._buffers = {"client": b"", "server": b""}
         self._typed = False
+        self._connected = self._answered = False
         self._questions = 0
         self.client_is_lost = False
-
-    @property
-    def round_trips(self) -> int:
-        """The number of round trips after the connection was made."""
-        return max(0, self.ready - 1)
 
     def cut(self) -> None:
         """Reset both sides."""
@@ -74,6 +70,11 @@ class Link:
 
     def read(self, toward: str, data: bytes) -> None:
         """Count the messages in a piece of a stream."""
+        # A message that follows an answer waits for one itself, whatever it holds (Query, or Parse and Flush), except
+        # for Terminate.
+        if toward == "server" and self._connected and self._answered and data[:1] != b"X":
+            self.round_trips += 1
+        self._answered = toward == "client"
         buffer = self._buffers[toward] + data
         read = self._read_client if toward == "server" else self._read_server
         self._buffers[toward] = read(buffer)
@@ -108,8 +109,7 @@ class Link:
             [length] = struct.unpack_from("!I", buffer, 1)
             if len(buffer) < 1 + length:
                 return buffer
-            if buffer[:1] == b"Z":
-                self.ready += 1
+            self._connected = self._connected or buffer[:1] == b"Z"
             buffer = buffer[1 + length :]
         return buffer
 
@@ -119,8 +119,9 @@ class Proxy:
 
     def __init__(self, dsn: str) -> None:
         self._parts = urlsplit(dsn)
-        #: The clients' connections, in order.
+        #: The clients' connections, in order, and what makes them.
         self.links: list[Link] = []
+        self.link: type[Link] = Link
         #: Seconds that each piece of a stream waits.
         self.delay = 0.0
         self._holds: list[Hold] = []
@@ -205,7 +206,7 @@ class Proxy:
         except OSError:
             client.transport.abort()
             return
-        link = Link(client, server)
+        link = self.link(client, server)
         self.links.append(link)
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(

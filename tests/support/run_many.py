@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 import sys
+from collections.abc import Callable
 
 import kimbledb
 
@@ -19,6 +20,9 @@ LATE = (
     "kimbledb.events",
     "kimbledb.execution.applying",
     "kimbledb.execution.load_plan",
+    "kimbledb.inspection.foreign_histories",
+    "kimbledb.inspection.gathering",
+    "kimbledb.planning.planner",
     "kimbledb.server.drivers.asyncpg",
 )
 
@@ -39,33 +43,53 @@ async def run(catalog: kimbledb.Catalog, options: kimbledb.Options) -> dict[str,
     }
 
 
-def main() -> None:
-    """Start the processes, and wait for them."""
-    path, count, options = sys.argv[1], int(sys.argv[2]), kimbledb.Options(**json.loads(sys.argv[3]))
-    catalog = kimbledb.Catalog.builtin() if path == "builtin" else kimbledb.Catalog.from_directory(path)
+def preload(catalog: kimbledb.Catalog) -> None:
+    """Import and read what each process would."""
     for name in LATE:
         importlib.import_module(name)
     for migration in catalog:
         assert migration.declarations is not None
     gc.freeze()
+
+
+def forked(work: Callable[[], None], count: int) -> None:
+    """Do something in so many processes that start at the same moment, and wait for all."""
     waiting, start = os.pipe()
     children = []
     for _ in range(count):
         pid = os.fork()
         if pid == 0:
-            os.close(start)
-            os.read(waiting, 1)  # until all processes have started
+            status = 1
             try:
-                said: dict[str, object] = asyncio.run(run(catalog, options))
-            except BaseException as error:  # noqa: BLE001 - the parent reads it
-                said = {"error": f"{type(error).__name__}: {error}"}
-            os.write(1, (json.dumps(said) + "\n").encode())
-            os._exit(0)
+                os.close(start)
+                os.read(waiting, 1)  # until all processes have started
+                work()
+                status = 0
+            finally:
+                os._exit(status)
         children.append(pid)
     os.close(waiting)
     os.close(start)
     for pid in children:
-        os.waitpid(pid, 0)
+        _, status = os.waitpid(pid, 0)
+        assert status == 0, "a process failed"
 
 
-main()
+def main() -> None:
+    """Start the processes, and wait for them."""
+    path, count, options = sys.argv[1], int(sys.argv[2]), kimbledb.Options(**json.loads(sys.argv[3]))
+    catalog = kimbledb.Catalog.builtin() if path == "builtin" else kimbledb.Catalog.from_directory(path)
+    preload(catalog)
+
+    def work() -> None:
+        try:
+            said: dict[str, object] = asyncio.run(run(catalog, options))
+        except BaseException as error:  # noqa: BLE001 - the parent reads it
+            said = {"error": f"{type(error).__name__}: {error}"}
+        os.write(1, (json.dumps(said) + "\n").encode())
+
+    forked(work, count)
+
+
+if __name__ == "__main__":
+    main()

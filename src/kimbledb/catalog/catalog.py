@@ -6,17 +6,23 @@
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from kimbledb.catalog import relations, shipped
-from kimbledb.errors import MOST_LISTED, CatalogError, ConfigurationError, UnknownMigrationError
-from kimbledb.model.fault import Fault
-from kimbledb.model.migration import Migration
+from kimbledb.catalog import checksums
+from kimbledb.catalog.checksums import Checksums
+from kimbledb.errors import CatalogError, ConfigurationError, UnknownMigrationError
 from kimbledb.model.names import near
-from kimbledb.model.tables import Table
+
+if TYPE_CHECKING:  # a start with nothing to do hashes the files, and makes no migration of them
+    from kimbledb.catalog.content import Content
+    from kimbledb.model.evidence import AppliedMigration
+    from kimbledb.model.fault import Fault
+    from kimbledb.model.migration import Migration
 
 
 class Catalog:
@@ -39,34 +45,36 @@ class Catalog:
                 two alternatives are both the default, or ``faults`` is not empty. What only the built-in catalog has
                 may be required: ``Catalog.builtin() + catalog`` has both.
         """
-        ordered = sorted(migrations, key=lambda migration: (migration.number, migration.name))
-        among = relations.faults_among(ordered)
-        unmet = relations.unmet_among(ordered)
-        self._waiting = tuple(each for each in unmet if Catalog.builtin().has(each.name))
-        if len(self._waiting) < len(unmet):
-            rest = [each for each in unmet if each not in self._waiting]
-            among += relations.unmet_faults(rest, ordered, room=MOST_LISTED - len(among))
-        found = [*faults, *among]
-        if found:
-            raise CatalogError(sorted(found, key=lambda fault: (fault.path, fault.line or 0)))
         self.source = source
-        self._migrations = tuple(relations.with_alternatives(ordered))
-        self._by_name = {migration.name: migration for migration in self._migrations}
-        self._by_number = {migration.number: migration for migration in self._migrations}
-        self._providers = {thing: tuple(among) for thing, among in relations.providers_in(self._migrations).items()}
+        self._content = _checked(migrations, faults)
+
+    @cached_property
+    def _content(self) -> Content:
+        return self._read()
+
+    def _read(self) -> Content:
+        raise NotImplementedError  # it was read by the constructor
+
+    @property
+    def checksums(self) -> Checksums:
+        """The checksums of the migrations.
+
+        Raises:
+            CatalogError: ``check_whole()`` raises it.
+        """
+        self.check_whole()
+        providers = {thing: frozenset(each.name for each in among) for thing, among in self._content.providers.items()}
+        return Checksums({each.name: each.checksum for each in self}, providers)
 
     @classmethod
     def builtin(cls) -> Catalog:
         """Return the 35 migrations of the KimbleAI v4 schema, which ship with the package.
 
-        The migrations are read once in a process.
-
-        Raises:
-            CatalogError: A migration.toml has a fault: the installation is damaged.
+        The migrations are read once in a process, when one of them is asked for.
         """
         global _builtin
         if _builtin is None:
-            _builtin = cls(shipped.read_migrations(), source="built-in")
+            _builtin = _Late("built-in", _read_shipped, checksums.of_shipped)
         return _builtin
 
     @classmethod
@@ -98,27 +106,11 @@ class Catalog:
                 error has every fault of every file, each with its cure.
             ConfigurationError: The path is not a folder, or ``declared`` is not a file.
         """
-        # Late: 25 ms, most of them for the patterns of the checks, and the built-in catalog reads no folder.
-        from kimbledb.catalog import directories
-
-        root = Path(path)
-        if not root.is_dir():
-            raise ConfigurationError(
-                f"{root} {'is not a folder' if root.exists() else 'does not exist'}",
-                hint="give the folder that holds one folder for each migration, such as 01_base-tables",
-            )
-        elsewhere = None if declared is None else Path(declared)
-        if elsewhere is not None and not elsewhere.is_file():
-            raise ConfigurationError(
-                f"{elsewhere} {'is not a file' if elsewhere.exists() else 'does not exist'}",
-                hint=f"`kimbledb declare {root} --output {elsewhere}` writes it",
-            )
-        migrations, faults = directories.read(root, declared=elsewhere)
+        root, elsewhere = _paths(path, declared)
+        migrations, faults = _read(root, elsewhere)
         if base is None:
             return cls(migrations, source=str(root), faults=faults)
-        return cls(
-            [*base, *relations.raised(migrations, base.last_number)], source=f"{base.source} + {root}", faults=faults
-        )
+        return cls([*base, *_raised(migrations, base)], source=f"{base.source} + {root}", faults=faults)
 
     def __add__(self, other: Catalog) -> Catalog:
         """Return both catalogs as one. The migrations of ``other`` come after those of this one, and may require them.
@@ -131,19 +123,19 @@ class Catalog:
         """
         if not isinstance(other, Catalog):
             return NotImplemented
-        return Catalog([*self, *relations.raised(other, self.last_number)], source=f"{self.source} + {other.source}")
+        return Catalog([*self, *_raised(other, self)], source=f"{self.source} + {other.source}")
 
     def __reduce__(self) -> tuple[Callable[..., Catalog], tuple[str, list[dict[str, Any]]]]:
-        return _catalog_of, (self.source, [migration.parts() for migration in self._migrations])
+        return _catalog_of, (self.source, [migration.parts() for migration in self._content.migrations])
 
     def __iter__(self) -> Iterator[Migration]:
-        return iter(self._migrations)
+        return iter(self._content.migrations)
 
     def __len__(self) -> int:
-        return len(self._migrations)
+        return len(self._content.migrations)
 
     def __contains__(self, key: object) -> bool:
-        return key in self._by_name or key in self._by_number
+        return key in self._content.by_name or key in self._content.by_number
 
     def __getitem__(self, key: str | int) -> Migration:
         """Return a migration by its name or its number.
@@ -152,14 +144,14 @@ class Catalog:
             UnknownMigrationError: The catalog has no such migration. The error suggests similar names. It is also a
                 ``KeyError``, as for any mapping.
         """
-        found = self._by_number.get(key) if isinstance(key, int) else self._by_name.get(key)
+        found = self._content.by_number.get(key) if isinstance(key, int) else self._content.by_name.get(key)
         if found is None:
-            raise UnknownMigrationError(key, near(key, self._by_name) if isinstance(key, str) else ())
+            raise UnknownMigrationError(key, near(key, self._content.by_name) if isinstance(key, str) else ())
         return found
 
     def get(self, key: str | int) -> Migration | None:
         """Return a migration by its name or its number, or None if the catalog has no such migration."""
-        return self._by_number.get(key) if isinstance(key, int) else self._by_name.get(key)
+        return self._content.by_number.get(key) if isinstance(key, int) else self._content.by_name.get(key)
 
     def providers(self, name: str) -> tuple[Migration, ...]:
         """Return the migrations that provide a thing, in number order. Several are alternatives.
@@ -167,26 +159,26 @@ class Catalog:
         Args:
             name: A thing, as ``provides`` in migration.toml names it.
         """
-        return self._providers.get(name, ())
+        return self._content.providers.get(name, ())
 
     def has(self, name: str) -> bool:
         """Return whether a name is that of a migration, or of a thing that a migration provides."""
-        return name in self or name in self._providers
+        return name in self or name in self._content.providers
 
     @property
     def provided(self) -> tuple[str, ...]:
         """The things that the migrations provide, in the number order of the first provider of each."""
-        return tuple(self._providers)
+        return tuple(self._content.providers)
 
     @property
     def last_number(self) -> int:
         """The highest number of a migration, or 0 without any."""
-        return self._migrations[-1].number if self._migrations else 0
+        return self._content.migrations[-1].number if self._content.migrations else 0
 
     @property
     def builds_on_builtin(self) -> bool:
         """Whether a migration requires a built-in one that this catalog does not hold."""
-        return bool(self._waiting)
+        return bool(self._content.waiting)
 
     def check_whole(self) -> None:
         """Check that the catalog holds all that its migrations require.
@@ -194,10 +186,10 @@ class Catalog:
         Raises:
             CatalogError: A migration requires a built-in one, and the built-in catalog is not part of this one.
         """
-        if self._waiting:
+        if self._content.waiting:
             folder = repr(str(self.source)) if self.source else "..."
             cure = f"join it with the built-in catalog: Catalog.builtin() + Catalog.from_directory({folder})"
-            raise CatalogError([each.fault(cure) for each in self._waiting])
+            raise CatalogError([each.fault(cure) for each in self._content.waiting])
 
     @property
     def extensions(self) -> list[str]:
@@ -208,6 +200,13 @@ class Catalog:
     def closed(self) -> bool:
         """Whether what its migrations make starts closed: ``closed = true`` in catalog.toml."""
         return any(migration.closed for migration in self)
+
+    def expect(self, history: Iterable[AppliedMigration]) -> None:
+        """Note what history holds, for a catalog that is read late: what it holds was checked when it was applied.
+
+        Args:
+            history: The rows of history.
+        """
 
     def check_phase(self, phase: int) -> None:
         """Check that a migration of a phase exists.
@@ -241,6 +240,7 @@ class Catalog:
     def _repr_html_(self) -> str:
         from kimbledb.model.outputs import html
         from kimbledb.model.pictures import Graph, Node, to_svg
+        from kimbledb.model.tables import Table
 
         rows = tuple(
             (str(each.number), str(each.phase or ""), each.name, each.title, ", ".join(each.requires)) for each in self
@@ -265,10 +265,134 @@ class Catalog:
         return html.write([table]) + to_svg(Graph(nodes, edges))
 
 
+class _Late(Catalog):
+    """A catalog that is read when more is asked for than the checksums of its files."""
+
+    def __init__(
+        self, source: str, read: Callable[[Mapping[str, str]], Content], hashed: Callable[[], Checksums | None]
+    ) -> None:
+        """Read nothing yet.
+
+        Args:
+            source: As for any catalog.
+            read: Reads the files, by the checksums that history holds, and raises CatalogError where they have faults.
+            hashed: Returns their checksums, or None where they must be read.
+        """
+        self.source = source
+        self._late = read
+        self._hashed = hashed
+        self._held: Mapping[str, str] = {}
+        self._must_be_whole = False
+
+    @property
+    def _is_read(self) -> bool:
+        return "_content" in vars(self)
+
+    def _read(self) -> Content:
+        content = self._content = self._late(self._held)
+        if self._must_be_whole:
+            super().check_whole()
+        return content
+
+    @property
+    def checksums(self) -> Checksums:
+        """The checksums of the migrations, by hashing their files alone where that shows them."""
+        hashed = None if self._is_read else self._hashes
+        return super().checksums if hashed is None else hashed
+
+    @cached_property
+    def _hashes(self) -> Checksums | None:
+        return self._hashed()
+
+    def check_whole(self) -> None:
+        """Check it now, or when it is read."""
+        self._must_be_whole = True
+        if self._is_read:
+            super().check_whole()
+
+    def expect(self, history: Iterable[AppliedMigration]) -> None:
+        """Note what history holds, if the catalog is not read yet."""
+        self._held = {row.name: row.checksum for row in history if row.is_applied and row.version and row.checksum}
+
+
 _builtin: Catalog | None = None
 
 
+#: A catalog as callers pass it: one, or the path of its folder, which is read as late as can be; None for the built-in one.
+CatalogLike: TypeAlias = Catalog | str | os.PathLike[str] | None
+
+
+def at(path: str | os.PathLike[str]) -> Catalog:
+    """Return the catalog of a folder, whose files are read when more is asked for than their checksums.
+
+    Args:
+        path: As for ``Catalog.from_directory()``.
+
+    Raises:
+        ConfigurationError: The path is not a folder.
+    """
+    root, _ = _paths(path, None)
+    return _Late(str(root), lambda held: _checked(*_read(root, None, held)), lambda: checksums.of_directory(str(root)))
+
+
+# These need what makes migrations, which a start with nothing to do does not import: 10 ms, and the patterns of the
+# checks 25 ms more.
+
+
+def _checked(migrations: Iterable[Migration], faults: Iterable[Fault]) -> Content:
+    from kimbledb.catalog.content import Content
+
+    return Content(migrations, faults, lambda name: Catalog.builtin().has(name))
+
+
+def _read_shipped(_held: Mapping[str, str]) -> Content:
+    from kimbledb.catalog import shipped
+
+    return _checked(shipped.read_migrations(), ())
+
+
+def _read(
+    root: Path, declared: Path | None, held: Mapping[str, str] | None = None
+) -> tuple[list[Migration], list[Fault]]:
+    from kimbledb.catalog import directories
+
+    # What is read stays. To look for circles in it, again and again as it grows, takes a quarter of the time of a
+    # large folder.
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return directories.read(root, declared=declared, held=held)
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _raised(migrations: Iterable[Migration], base: Catalog) -> list[Migration]:
+    from kimbledb.catalog import relations
+
+    return relations.raised(migrations, base.last_number)
+
+
+def _paths(path: str | os.PathLike[str], declared: str | os.PathLike[str] | None) -> tuple[Path, Path | None]:
+    """Return the paths of a folder and of its declarations, which must exist."""
+    root = Path(path)
+    if not root.is_dir():
+        raise ConfigurationError(
+            f"{root} {'is not a folder' if root.exists() else 'does not exist'}",
+            hint="give the folder that holds one folder for each migration, such as 01_base-tables",
+        )
+    elsewhere = None if declared is None else Path(declared)
+    if elsewhere is not None and not elsewhere.is_file():
+        raise ConfigurationError(
+            f"{elsewhere} {'is not a file' if elsewhere.exists() else 'does not exist'}",
+            hint=f"`kimbledb declare {root} --output {elsewhere}` writes it",
+        )
+    return root, elsewhere
+
+
 def _catalog_of(source: str, parts: list[dict[str, Any]]) -> Catalog:
+    from kimbledb.model.migration import Migration
+
     return Catalog([Migration(**each) for each in parts], source=source)
 
 

@@ -19,6 +19,7 @@ from kimbledb.catalog import toml
 from kimbledb.errors import CatalogError
 from kimbledb.model.declarations import UNRECORDED, Declarations, DeclaredStatement
 from kimbledb.model.fault import Fault
+from kimbledb.model.migration import DeclarationsReader
 from kimbledb.model.objects import HASHED, OBJECT_KINDS, DatabaseObject, Fact, Facts, Key, in_order, rank_of
 from kimbledb.model.script import Part, Script, checksum_of
 
@@ -36,6 +37,7 @@ _NAMES_OF_PLATFORMS: Final = {hosted: name for name, hosted in _PLATFORMS.items(
 _EFFECTS: Final = ("creates", "changes", "drops", "renames")
 #: A place: the name of a file, a line, and the column of a statement that is not the first of its line.
 _PLACE = re.compile(r"(.+?):([1-9][0-9]{0,8})(?::([1-9][0-9]{0,8}))?")
+_HEAD = re.compile(r'\A(?:#[^\n]*\n|\n)*checksum = "([0-9a-f]{64})"\n')
 _STATEMENT = re.compile(r"^\[\[(?:.*\.)?statement\]\]", re.MULTILINE)
 _ORDER: Final = {kind: place for place, kind in enumerate(OBJECT_KINDS)}
 #: The longest facts that stand on one line with their object's name, in characters.
@@ -51,12 +53,22 @@ class Source:
     _read: Callable[[list[Fault]], str | None]
 
     @cached_property
+    def _text_and_faults(self) -> tuple[str | None, list[Fault]]:
+        faults: list[Fault] = []
+        return self._read(faults), faults
+
+    @property
+    def text(self) -> str:
+        """The text of the file; empty where it cannot be read."""
+        return self._text_and_faults[0] or ""
+
+    @cached_property
     def content(self) -> tuple[str, dict[str, Any], list[Fault]]:
         """The text of the file, its tables, and the faults that keep them from being read."""
-        faults: list[Fault] = []
-        text = self._read(faults)
+        text, known = self._text_and_faults
         if text is None:
-            return "", {}, faults
+            return "", {}, known
+        faults = [*known]
         return text, toml.read(text, self.path, faults, _CURE_OF_TEXT) or {}, faults
 
     @cached_property
@@ -77,7 +89,7 @@ def _given(text: str, known: list[Fault], faults: list[Fault]) -> str | None:
 
 
 @frozen(eq=False, slots=False)
-class Recorded:
+class Recorded(DeclarationsReader):
     """Reads the declarations of one migration when it is called."""
 
     #: The file.
@@ -88,6 +100,8 @@ class Recorded:
     name: str | None = None
     #: Those of all migrations of the catalog: their faults are reported together.
     together: list[Recorded] = field(factory=list)
+    #: Whether history holds the migration as it is: then the head of its file, as it was written, tells the checksum.
+    is_held: bool = False
 
     def __call__(self) -> Declarations:
         """Return the declarations.
@@ -111,6 +125,8 @@ class Recorded:
     @property
     def checksum(self) -> str | None:
         """The checksum of the text from which they were recorded; empty if the file has a fault, None without any."""
+        if self.is_held and (head := _HEAD.match(self.source.text)) is not None:
+            return head[1]
         _, tables, known = self.source.content
         table: object = tables if self.name is None else tables.get(self.name)
         if table is None and not known:

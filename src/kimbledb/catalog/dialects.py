@@ -9,8 +9,6 @@ from typing import Final
 from kimbledb.catalog import other_tools
 from kimbledb.catalog.additions import is_dump
 
-#: How many scripts of a folder are looked at: each of them, or most, has the marks.
-LOOKED_AT: Final = 5
 #: The tools that divide a script by directives, and that a format reads.
 _DIVIDING: Final = frozenset({"goose", "dbmate", "tern"})
 _DEPENDS: Final = re.compile(r"--[ \t]*depends:[ \t]*(.*)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +18,7 @@ _WIDEST_LOOK: Final = 50
 
 
 def read(
-    root: Path, *, may_be_empty: bool = False, declared: Path | None = None
+    root: Path, *, may_be_empty: bool = False, declared: Path | None = None, held: Mapping[str, str] | None = None
 ) -> tuple[list[Migration], list[Fault]]:
     """Return the migrations of a folder, read by the one format that matches it, and all faults.
 
@@ -26,13 +26,15 @@ def read(
         root: The folder.
         may_be_empty: Whether a folder without migrations is right; else it is a fault.
         declared: The file with the declarations of all migrations, or None for those in the folder.
+        held: The checksum of each migration that history holds, by its name: what is parsed of these is their facts.
+            None where no history is known.
     """
     faults: list[Fault] = []
     source = None
     if declared is not None:
         where = os.path.realpath(declared)
         source = reading.declarations_in(Entry(declared.name, is_folder=False, where=where), str(declared))
-    folder = Folder.of(root, faults, declared=source)
+    folder = Folder.of(root, faults, declared=source, held=held)
     if faults:
         return [], faults
     matching = formats.matching(folder)

@@ -240,6 +240,8 @@ def of_head(script: Script, faults: list[Fault]) -> dict[str, Any]:
         The facts as arguments of a Migration.
     """
     facts: dict[str, Any] = {}
+    if "kimbledb:" not in script.text:
+        return facts
     path = script.path
     for number, line in enumerate(script.text.split("\n"), script.first_line):
         if line.strip() and not line.startswith("--"):

@@ -12,7 +12,6 @@ from functools import cache
 
 from attrs import frozen
 
-from kimbledb.catalog import statements
 from kimbledb.model.fault import Fault
 
 
@@ -341,6 +340,8 @@ def directive_in(text: str, *, forward: bool = True) -> Directive | None:
     found = {match.start(): match for match in pattern.finditer(text) if _begins_line(text, match.start())}
     if not found:
         return None
+    from kimbledb.catalog import statements  # its patterns take 15 ms, and few scripts have what looks like a directive
+
     goes_back = forward
     for offset in statements.in_comments(text, list(found)):
         match = found[offset]

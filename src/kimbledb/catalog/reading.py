@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Mapping
 from functools import cached_property, partial
+from operator import itemgetter
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-from attrs import frozen
+from attrs import field, frozen
 
-from kimbledb.catalog import dialects, other_tools
+from kimbledb.catalog import other_tools
 from kimbledb.catalog.declared import Source
 from kimbledb.model.fault import Fault
 from kimbledb.model.script import Script
 
+#: How many folders, and how many scripts, of a folder are looked at for another tool's marks: each of them, or most, has them.
+LOOKED_AT: Final = 5
 #: Bytes of one read: most files are smaller.
 _PIECE: Final = 64 * 1024
 #: The largest file that is read, in bytes. A larger migration holds data, and a loader is the tool for data.
@@ -27,8 +31,8 @@ MAX_FILE_BYTES: Final = 16 * 1024 * 1024
 STORES: tuple[str, ...] = ("/nix/store", "/gnu/store")
 
 
-@frozen(eq=False)
-class Entry:
+# A tuple, since a folder of ten thousand migrations has sixty thousand.
+class Entry(NamedTuple):
     """A file or a folder in a folder; for a symbolic link, its target."""
 
     name: str
@@ -66,10 +70,18 @@ class Folder:
     entries: tuple[Entry, ...]
     #: The file with the declarations of all migrations, if the caller named one that lies elsewhere.
     declared: Source | None = None
+    #: The checksum of each migration that history holds, by its name; none where no history is known.
+    held: Mapping[str, str] = field(factory=dict)
 
     @classmethod
     def of(
-        cls, root: str | Path, faults: list[Fault], *, shown: str | None = None, declared: Source | None = None
+        cls,
+        root: str | Path,
+        faults: list[Fault],
+        *,
+        shown: str | None = None,
+        declared: Source | None = None,
+        held: Mapping[str, str] | None = None,
     ) -> Folder:
         """List a folder.
 
@@ -78,10 +90,11 @@ class Folder:
             faults: Receives a fault if the folder cannot be read.
             shown: Its path for messages, or None for ``root``.
             declared: The file with the declarations of all migrations, if it lies elsewhere.
+            held: The checksums that history holds, or None where no history is known.
         """
         shown, home = shown or str(root), os.path.realpath(root)
         entries = [each for each in list_entries(root, shown, faults, home) if not each.is_passed_over]
-        return cls(shown, home, tuple(entries), declared)
+        return cls(shown, home, tuple(entries), declared, held or {})
 
     @cached_property
     def owner(self) -> other_tools.Owner | None:
@@ -99,14 +112,16 @@ class Folder:
     @cached_property
     def _in_folders(self) -> list[frozenset[str]]:
         """The names in the first folders in it."""
-        folders = [entry for entry in self.entries if entry.is_folder][: dialects.LOOKED_AT]
+        folders = [entry for entry in self.entries if entry.is_folder][:LOOKED_AT]
         return [frozenset(each.name for each in list_entries(one.where, one.name, [], self.home)) for one in folders]
 
     @cached_property
     def dialect(self) -> str | None:
         """The migration tool that this folder belongs to, by what stands in its first scripts, or None."""
+        from kimbledb.catalog import dialects  # only a folder of files has one
+
         scripts = [entry for entry in self.entries if entry.is_script]
-        read = ((each.name, read_script(each, each.name, [])) for each in scripts[: dialects.LOOKED_AT])
+        read = ((each.name, read_script(each, each.name, [])) for each in scripts[:LOOKED_AT])
         texts = ((name, script.text) for name, script in read if script is not None)
         return dialects.dialect_of(texts, [each.name for each in scripts])
 
@@ -130,7 +145,7 @@ def list_entries(folder: str | Path, path: str, faults: list[Fault], home: str) 
                     entries.append(Entry(item.name, item.is_dir(follow_symlinks=False), item.path))
     except OSError as error:
         faults.append(_unreadable(path, error))
-    return sorted(entries, key=lambda entry: entry.name)
+    return sorted(entries, key=itemgetter(0))
 
 
 def files_below(folder: Folder, faults: list[Fault]) -> list[tuple[Entry, str]]:
@@ -216,9 +231,13 @@ def _read_bytes(where: str) -> bytes | None:
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(where, flags)
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             return None
-        data = bytearray()
+        first = os.read(descriptor, _PIECE)
+        if len(first) == status.st_size:
+            return first
+        data = bytearray(first)
         while len(data) <= MAX_FILE_BYTES and (piece := os.read(descriptor, _PIECE)):
             data += piece
         return bytes(data)

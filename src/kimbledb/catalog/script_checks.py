@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-from kimbledb.catalog import other_tools, statements
+from kimbledb.catalog import other_tools
 from kimbledb.catalog.reading import Entry, read_script
-from kimbledb.catalog.statements import Problem
 from kimbledb.model.fault import Fault
 from kimbledb.model.script import Part, Script
+
+if TYPE_CHECKING:
+    from kimbledb.catalog.statements import Problem
+
+# Late: the patterns of statements take 15 ms, and no script is checked where history holds all of them.
 
 
 def check_script(script: Script, faults: list[Fault], *, transactional: bool, part: Part = "apply") -> None:
@@ -20,6 +25,8 @@ def check_script(script: Script, faults: list[Fault], *, transactional: bool, pa
         transactional: Whether the script will run in a transaction.
         part: The script's part of its migration.
     """
+    from kimbledb.catalog import statements
+
     _check_directive(script, faults, forward=part != "rollback")
     faults.extend(_faults_of(script, statements.find_problems(script.text, transactional=transactional, part=part)))
 
@@ -31,6 +38,8 @@ def check_queries(script: Script, faults: list[Fault]) -> None:
         script: The script.
         faults: Receives the faults, each with its line.
     """
+    from kimbledb.catalog import statements
+
     faults.extend(_faults_of(script, statements.read_named_queries(script)[1]))
 
 
@@ -59,6 +68,8 @@ def _check_directive(script: Script, faults: list[Fault], *, forward: bool) -> b
             "keep the migration in a folder's apply.sql, move the rollback to that folder's rollback.sql, "
             "and remove the directives"
         )
+    from kimbledb.catalog.statements import Problem
+
     faults.extend(_faults_of(script, [Problem(directive.offset, message, cure)]))
     return True
 

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Final
 
 from kimbledb.catalog import declared, facts
+from kimbledb.catalog.checksums import SHIPPED
 from kimbledb.catalog.scripts import named_queries
 from kimbledb.errors import CatalogError
 from kimbledb.model.fault import Fault
@@ -18,10 +19,8 @@ from kimbledb.model.migration import Migration
 from kimbledb.model.script import Part, Script, checksum_of
 from kimbledb.sql import packaged
 
-#: The folder of the migrations, below the package's SQL.
-_FOLDER: Final = "migrations"
-#: Its path in messages, which does not depend on the place of installation.
-_SHOWN: Final = "kimbledb/sql/migrations"
+#: The path of their folder in messages, which does not depend on the place of installation.
+_SHOWN: Final = f"kimbledb/sql/{SHIPPED}"
 
 
 def read_migrations() -> list[Migration]:
@@ -32,7 +31,7 @@ def read_migrations() -> list[Migration]:
     """
     faults: list[Fault] = []
     together: list[declared.Recorded] = []
-    names = packaged.names_in(_FOLDER)
+    names = packaged.names_in(SHIPPED)
     whole = facts.of_catalog(_text_of(facts.WHOLE), _SHOWN, faults) if facts.WHOLE in names else {}
     migrations = [_read(name, faults, together, whole) for name in names if name[0].isdigit()]
     if faults:
@@ -72,7 +71,7 @@ def _file_of(folder: str, file: str) -> Script:
 
 
 def _text_of(file: str) -> str:
-    return packaged.read(f"{_FOLDER}/{file}").decode()
+    return packaged.read(f"{SHIPPED}/{file}").decode()
 
 
 def _script_of(folder: str, part: Part) -> Script:

@@ -14,8 +14,7 @@ from typing import Final
 
 from attrs import evolve
 
-from kimbledb._embedded import embedded
-from kimbledb.catalog.catalog import Catalog
+from kimbledb.catalog.catalog import Catalog, at
 from kimbledb.cli import configuration
 from kimbledb.cli.configuration import BUILTIN, Configuration
 from kimbledb.cli.terminal import Display, is_ci
@@ -52,6 +51,8 @@ class Call:
         folders = [name for name in names if name != BUILTIN]
         if declared is not None and len(folders) != 1:
             raise ConfigurationError("--declared is for the one folder of --catalog", hint="name both, or neither")
+        if len(names) == 1 and folders and declared is None:
+            return at(folders[0])
         joined: Catalog | None = None
         for name in names:
             if name == BUILTIN:
@@ -125,6 +126,8 @@ class Call:
             if given.embedded is None:
                 yield given.dsn
             else:
+                from kimbledb._embedded import embedded  # few commands start a server
+
                 async with embedded(given.embedded or None) as dsn:
                     yield dsn
         finally:

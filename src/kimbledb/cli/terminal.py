@@ -7,10 +7,6 @@ import shutil
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from kimbledb import events
-from kimbledb.cli.progress_text import doing, obstacle
-from kimbledb.events import Event
-from kimbledb.model.layout import laid_out
 from kimbledb.model.outputs import text as text_output
 from kimbledb.model.presentation import Report
 from kimbledb.model.tables import Table, in_order
@@ -20,6 +16,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from kimbledb.cli.live import LiveProgress
+    from kimbledb.events import Event
+
+# Late: whoever makes an event has imported what is needed to show it, and a plan or a status makes none.
 
 
 class Display:
@@ -79,6 +78,8 @@ class Display:
                 self._live = LiveProgress(self._console)
             self._live.show(event)
             return
+        from kimbledb import events
+
         if self._repeats(event):
             return
         text = _line_for(event)
@@ -100,6 +101,8 @@ class Display:
 
     def _repeats(self, event: Event) -> bool:
         """Return whether a call waits for what it has been waiting for: a line for each look would fill the log."""
+        from kimbledb import events
+
         before = self._awaited
         self._awaited = event.blockers if isinstance(event, events.Waiting) else None
         return before is not None and before == self._awaited and not self._is_verbose
@@ -107,6 +110,8 @@ class Display:
 
 def _print_table(console: Console, table: Table) -> None:
     from rich.text import Text
+
+    from kimbledb.model.layout import laid_out  # rich alone is given lines
 
     for line in laid_out(table, width=console.width, signs=True):
         console.print(Text.assemble(*line), soft_wrap=True)
@@ -119,6 +124,9 @@ def _width(stream: TextIO) -> int | None:
 
 def _line_for(event: Event) -> str | None:
     """Return the line for an event, or None where the next one says more."""
+    from kimbledb import events
+    from kimbledb.cli.progress_text import doing, obstacle
+
     match event:
         case events.Planned(plan):
             return plan.summary

@@ -28,7 +28,7 @@ from kimbledb.execution.messages import Messages
 from kimbledb.execution.run import Run, Sent
 from kimbledb.execution.transaction import Transactions
 from kimbledb.execution.work import ChecksFailed, Outcome, PlanMoved, ScriptError, Work
-from kimbledb.inspection import foreign_histories, forms, history, preflight
+from kimbledb.inspection import data_loss, foreign_histories, forms, history, preflight
 from kimbledb.inspection.data_loss import Guard, Lost, Measured, Suspect, Suspected, may_set_sequences, may_undo_parts
 from kimbledb.inspection.proof import Site
 from kimbledb.model.check import Check
@@ -386,6 +386,17 @@ class ApplyRun:
         refused = _ROWS_DELETED in self.runner.options.refuse_hazards
         kept = self.evidence.kept if self.evidence is not None else {}
         completion = self.completions.get(migration.name)
+        text = "\n".join(each.text for each in migration.applied_scripts(hosted=self.hosted).values())
+        sequences = may_set_sequences(text) or (
+            migration.name in self.online and may_set_sequences(migration.online_sql)
+        )
+        brief = (
+            migration.transactional
+            and completion is None
+            and not sequences
+            and migration.name not in self.online
+            and migration.name not in self.suspects
+        )
         work = Work(
             migration=migration,
             part="apply",
@@ -396,16 +407,20 @@ class ApplyRun:
             ),
             last=last,
             run=self.runner.run_id,
+            # Roles of a platform own something, which takes the long look at once.
+            brief=brief and not self.hosted,
             condition=self.signature.guard if self.signature is not None and self._is_first(migration) else "",
             detail=self._detail(migration) | self._signed(migration),
             guard=Guard(
                 schema=self.goal.schema,
                 reaches=migration.reaches,
-                undoing=may_undo_parts(migration.apply_sql + migration.hosted_sql),
-                sequences=may_set_sequences(migration.apply_sql + migration.hosted_sql)
-                or (migration.name in self.online and may_set_sequences(migration.online_sql)),
+                undoing=may_undo_parts(text),
+                sequences=sequences,
                 allowed=(self.allow_data_loss or migration.deletes is not None) and not refused,
                 suspects=self.suspects.get(migration.name, ()),
+                brief=brief,
+                light=brief and data_loss.seems_to_lose_nothing(text),
+                sizes=not brief or data_loss.may_write_anew(text),
             ),
         )
         # Where all is there nothing is written, and the proof tells whether that is still so.
@@ -478,19 +493,21 @@ class ApplyRun:
         present = finding.present if finding is not None else ()
         completion = self.completions.get(migration.name)
         renamed = [str(each) for _, each in completion.renamed] if completion is not None else []
-        declared = {str(each) for each in migration.creates}
-        if found := [each for each in dict.fromkeys((*present, *renamed)) if each in declared]:
-            detail["found"] = found
+        if present or renamed:
+            declared = {str(each) for each in migration.creates}
+            if found := [each for each in dict.fromkeys((*present, *renamed)) if each in declared]:
+                detail["found"] = found
         return detail
 
     async def _carry_out(self, transactions: Transactions, under_way: UnderWay, last: Step) -> None:
         """Apply migrations by their strategies. A try that may have lost data is undone and repeated with a count."""
         while under_way.waiting:
             first = under_way.step
-            works = [self._work_of(each.migration, last=each is last) for each in under_way.waiting]
+            together = [first] if self._goes_alone(first) else under_way.waiting
+            works = [self._work_of(each.migration, last=each is last) for each in together]
             try:
                 if self._by_script(first):
-                    await self._send(transactions, under_way, works[:1] if self._goes_alone(first) else works)
+                    await self._send(transactions, under_way, works)
                 else:
                     self._note(under_way, await self._carry_out_alone(transactions, under_way, works[0]))
             except Suspected as found:

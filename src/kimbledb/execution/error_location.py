@@ -9,8 +9,9 @@ from __future__ import annotations
 import bisect
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from itertools import accumulate, pairwise
 
 from attrs import evolve
 
@@ -171,11 +172,23 @@ def failed_script(error: ServerError, ahead: Sequence[str], completed: int, *, s
         completed: How many statements of that transaction the server completed.
         start: How many characters of the message stand before that transaction.
     """
+    return stopped_in(error, [text[len(before) :] for before, text in pairwise(("", *ahead))], completed, start=start)
+
+
+def stopped_in(error: ServerError, pieces: Iterable[str], completed: int, *, start: int = 0) -> int:
+    """Return the index of the script at which the server stopped.
+
+    Args:
+        error: The server's error.
+        pieces: The text of the transaction up to the last script, cut where each script begins.
+        completed: As for ``failed_script()``.
+        start: As for ``failed_script()``.
+    """
     if error.position:
-        place, starts = error.position - 1 - start, [len(text) for text in ahead]
+        place, sizes = error.position - 1 - start, [len(text) for text in pieces]
     else:
-        place, starts = completed, [sum(1 for _ in statements.split(text)) for text in ahead]
-    return max(bisect.bisect_right(starts, place) - 1, 0)
+        place, sizes = completed, [sum(1 for _ in statements.split(text)) for text in pieces]
+    return max(bisect.bisect_right([*accumulate(sizes)], place) - 1, 0)
 
 
 def _failed_statement(script: str, ahead: str, completed: int) -> int | None:

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 from attrs import evolve, frozen
 
 from kimbledb.errors import AlternativesError
-from kimbledb.inspection import completions, foreign_histories, gathering, history
+from kimbledb.inspection import history
 from kimbledb.model.evidence import Evidence
 from kimbledb.model.origin import Place
 from kimbledb.model.plan import Plan
 from kimbledb.model.state import DatabaseState
-from kimbledb.model.step import StepState
 from kimbledb.planning.planner import Goal
 from kimbledb.server.runner import Runner
 from kimbledb.server.session import Session
@@ -80,6 +79,7 @@ async def from_history(runner: Runner, session: Session, goal: Goal, known: Evid
     """
     runner.doing = "reading the history"
     state = await history.look(session, goal.schema)
+    goal.catalog.expect(state.history or ())
     shown = known or Evidence(hosted=state.hosted)
     place = _place_of(runner, state)
     try:
@@ -89,8 +89,7 @@ async def from_history(runner: Runner, session: Session, goal: Goal, known: Evid
             raise
         plan = evolve(evolve(goal, deciding=False).plan(state.history, shown), place=place)
         return LoadedPlan(state=state, evidence=shown, plan=plan, is_final=False)
-    undecided = plan.pending or plan.count(StepState.UNDECIDED)
-    return LoadedPlan(state=state, evidence=shown, plan=plan, is_final=shown.gathered or not undecided)
+    return LoadedPlan(state=state, evidence=shown, plan=plan, is_final=shown.gathered or plan.is_decided)
 
 
 def _place_of(runner: Runner, state: DatabaseState) -> Place:
@@ -112,6 +111,8 @@ async def with_evidence(
     Raises:
         PlanningError: No plan can be made.
     """
+    from kimbledb.inspection import gathering  # most of an import; history alone may decide
+
     runner.doing = "looking at the schema"
     state = loaded.state
     looked = await gathering.look(session, goal.planner, state, goal.schema)
@@ -119,6 +120,8 @@ async def with_evidence(
     loaded = await by_evidence(session, goal, loaded, shown)
     if looked is None or not loaded.plan.pending or not foreseeing:
         return loaded
+    from kimbledb.inspection import completions  # an empty schema holds nothing to complete
+
     large: frozenset[str] = frozenset()
     online = runner.can_open_second_session(session, state.process_id)
     if state.occupied:
@@ -154,6 +157,8 @@ async def by_evidence(session: Session, goal: Goal, loaded: LoadedPlan, shown: E
     Raises:
         PlanningError: No plan can be made.
     """
+    from kimbledb.inspection import foreign_histories  # as above
+
     state = loaded.state
     plan, foreign = await foreign_histories.with_histories(
         session, evolve(goal.plan(state.history, shown), place=loaded.plan.place), state, goal.schema, goal.catalog

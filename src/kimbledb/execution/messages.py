@@ -15,16 +15,16 @@ from attrs import frozen
 
 from kimbledb.execution.work import Work
 from kimbledb.inspection import proof
-from kimbledb.inspection.checks import checks_block, checks_setting
+from kimbledb.inspection.checks import checks_block, checks_handed
 from kimbledb.inspection.proof import Site
 from kimbledb.model.forms import kept_as_dict
 from kimbledb.model.names import quote_array, quote_identifier, quote_literal
 from kimbledb.model.reach import places, wholes
 from kimbledb.server import queries
 from kimbledb.server.locks import lock_key, take_lock, take_lock_values
-from kimbledb.server.search_path import guard_of, path_of
+from kimbledb.server.search_path import guard_briefly, guard_of, path_of
 from kimbledb.server.session import BEGIN, Session
-from kimbledb.server.settings import durable, milliseconds, setting
+from kimbledb.server.settings import durable, handed, milliseconds, setting
 from kimbledb.version import __version__
 
 #: Ends a comment on a script's last line, and its last statement.
@@ -59,7 +59,12 @@ class After:
 
 
 def begin_step(
-    schema: str, log_position: int | After | None, path: Sequence[str] = (), reached: Sequence[str] = ()
+    schema: str,
+    log_position: int | After | None,
+    path: Sequence[str] = (),
+    reached: Sequence[str] = (),
+    *,
+    brief: bool = False,
 ) -> str:
     """Return the start of each transaction that changes a schema's history.
 
@@ -72,18 +77,27 @@ def begin_step(
             message, which writes that entry. None to skip that comparison.
         path: The schemas in which a script looks names up.
         reached: The schemas that migrations declare to reach.
+        brief: As in ``Work.brief``.
     """
     head = log_position.entry(schema) if isinstance(log_position, After) else str(log_position or 0)
     return queries.block(
         "begin_step",
         lock=queries.filled("take_lock", **take_lock_values(lock_key(schema))),
-        guard=guard_of(path or (schema,), reached),
+        guard=guard_briefly(path or (schema,)) if brief else guard_of(path or (schema,), reached),
         schema=quote_identifier(schema),
         head="NULL" if log_position is None else head,
     )
 
 
-def before_script(schema: str, path: Sequence[str], reaches: tuple[str, ...] = (), *, closed: bool = False) -> str:
+def before_script(
+    schema: str,
+    path: Sequence[str],
+    reaches: tuple[str, ...] = (),
+    *,
+    closed: bool = False,
+    settable: Sequence[str] = (),
+    measuring: str = "",
+) -> str:
     """Return the text right before a script whose reach ``check_reach()`` checks afterwards.
 
     Args:
@@ -91,15 +105,20 @@ def before_script(schema: str, path: Sequence[str], reaches: tuple[str, ...] = (
         path: The schemas in which the script looks names up.
         reaches: The objects and schemas outside of it that the migration declares to reach, as in its facts.
         closed: Whether ``take_back()`` stands after the script, since its catalog is closed.
+        settable: As ``Session.settable``; where there are none, the server is asked for them.
+        measuring: Statements that look names up in pg_catalog, which run before this.
     """
     # To plan the query by name takes twice as long, and few migrations declare a name.
     gone = "gone_by_name" if any("." in each for each in reaches) else "gone"
     return (
         Session.path()
-        # check_history.sql learns from it which tables are history's.
-        + queries.filled("mark_history", schema=quote_literal(schema))
-        + "\n"
-        + queries.filled("before_script")
+        + measuring
+        + queries.filled(
+            "before_script",
+            history=quote_literal(f"{quote_identifier(schema)}.migration_history"),
+            log=quote_literal(f"{quote_identifier(schema)}.migration_log"),
+            settable=quote_literal("{" + ",".join(settable) + "}") if settable else queries.text_of("settable"),
+        )
         + "\n"
         + queries.block("keep_gone", gone=queries.text_of(gone))
         + (keep_older() if closed else "")
@@ -126,7 +145,6 @@ def take_back() -> str:
     return queries.block("take_back")
 
 
-@lru_cache(maxsize=8)
 def check_reach(schema: str, reaches: tuple[str, ...] = ()) -> str:
     """Return the text after that script. It fails where the script changed history or reached outside of its schema.
 
@@ -134,6 +152,12 @@ def check_reach(schema: str, reaches: tuple[str, ...] = ()) -> str:
         schema: The target schema.
         reaches: As for ``before_script()``.
     """
+    return queries.block("check_script", parts=_reach(schema, reaches) + queries.text_of("check_history"))
+
+
+@lru_cache(maxsize=8)
+def _reach(schema: str, reaches: tuple[str, ...], *, brief: bool = False) -> str:
+    """Return the part of ``check_script.sql`` that fails where a script reached outside of its schema."""
     literal = quote_literal(schema)
     values = {
         "schema_literal": literal,
@@ -141,8 +165,13 @@ def check_reach(schema: str, reaches: tuple[str, ...] = ()) -> str:
         "reaches": quote_array(places(reaches)),
         "whole": quote_array(wholes(reaches)),
     }
-    elsewhere = "DO " + quote_literal(queries.filled("check_elsewhere", **values))
-    return queries.block("check_reach", elsewhere=quote_literal(elsewhere), **values) + queries.block("check_history")
+    if brief:
+        elsewhere = queries.filled("look_closer", what="'reach'")
+    else:
+        # Text, so that the server does not read it where it is not wanted.
+        block = "DO " + quote_literal(queries.filled("check_elsewhere", **values))
+        elsewhere = "        EXECUTE " + quote_literal(block)
+    return queries.filled("check_reach", elsewhere=elsewhere, **values) + "\n"
 
 
 class Messages:
@@ -173,9 +202,7 @@ class Messages:
 
     def settings(self, work: Work) -> str:
         """Return the settings that hold for a script."""
-        return self.session.settings(statement_timeout=work.migration.statement_timeout) + (
-            "" if work.last else "SET LOCAL synchronous_commit = off;\n"
-        )
+        return self.session.settings(statement_timeout=work.migration.statement_timeout, waits=work.last)
 
     def setting_up(self, work: Work, log_position: int | After | None, *, holds_tables: bool = True) -> str:
         """Return what stands between BEGIN and a script.
@@ -187,16 +214,11 @@ class Messages:
                 transaction that idles while another session works, a REINDEX or VACUUM FULL of that
                 session would wait for them.
         """
-        begin = begin_step(self.schema, log_position, self.path, self.reached) + work.condition
+        begin = begin_step(self.schema, log_position, self.path, self.reached, brief=work.brief) + work.condition
         if not holds_tables:
             begin = take_lock(lock_key(self.schema)) + _without_locks(begin)
-        return (
-            self.settings(work)
-            + setting("kimbledb.step", self.facts(work))
-            + (checks_setting([work.migration]) if work.verify else "")
-            + begin
-            + self.session.path(self.path)
-        )
+        checks = checks_handed([work.migration]) if work.verify else {}
+        return self.settings(work) + handed({"kimbledb.step": self.facts(work), **checks}) + begin
 
     def holding(self, work: Work, log_position: int) -> str:
         """Return the begin of a transaction that takes the lock and then idles while another session works."""
@@ -210,10 +232,14 @@ class Messages:
 
     def before(self, work: Work) -> str:
         """Return what stands between the start of the transaction and the script."""
-        measuring = ""
-        if work.guard is not None:
-            measuring = self.session.path() + work.guard.before()
-        return measuring + before_script(self.schema, self.path, work.migration.reaches, closed=work.closes)
+        return before_script(
+            self.schema,
+            self.path,
+            work.migration.reaches,
+            closed=work.closes,
+            settable=self.session.settable,
+            measuring="" if work.guard is None else work.guard.before(),
+        )
 
     def body(self, work: Work) -> tuple[str, list[int]]:
         """Return the scripts of a transaction with what stands between them, and where each of them begins in that text."""
@@ -263,23 +289,36 @@ class Messages:
             + self.settings(work)
         )
 
-    def closing(self, work: Work, more: str = "", noting: str = "") -> str:
+    def closing(self, work: Work, more: str = "", noting: str = "", *, indexes: bool = False) -> str:
         """Return all that stands between a script and the end of its transaction.
 
         Args:
             work: Whose script runs.
             more: Statements that run right after the script.
             noting: Statements that run after the data loss was measured.
+            indexes: Whether a script that passes over an index which is not valid fails.
         """
         return (
             self.ending(work)
             + more
-            + check_reach(self.schema, work.migration.reaches)
-            + (work.guard.after() if work.guard is not None else "")
+            + self.checking(work, indexes=indexes)
             + noting
             + self.proof(work)
-            + self.record(work, leaving=self.session.leaving())
+            + self.record(work, leaving=self.session.leaving(brief=work.brief))
         )
+
+    def checking(self, work: Work, *, indexes: bool) -> str:
+        """Return what fails where a script did what it must not. The arguments are those of ``closing()``."""
+        # To ask for what only few reach is short where it is not foreseen.
+        brief = work.brief and not work.migration.reaches
+        parts = queries.filled("check_indexes", known=quote_array(work.known)) + "\n" if indexes else ""
+        parts += _reach(self.schema, work.migration.reaches, brief=brief) + queries.text_of("check_history")
+        guard = work.guard
+        if guard is None:
+            return queries.block("check_script", parts=parts)
+        if guard.suspects:
+            return queries.block("check_script", parts=parts) + guard.after()
+        return queries.block("check_script", parts=f"{parts}\n{guard.measuring()}")
 
     def proof(self, work: Work) -> str:
         """Return the statements that look up the declared objects, and run the migration's checks, if they are wanted.
@@ -293,7 +332,7 @@ class Messages:
         if work.is_declared:
             looked_up = proof.statement(work.declared, self.site, judging=work.verify, left=work.left)
         if work.verify:
-            checked = checks_block(self.session, self.path, judging=True) + self.session.path()
+            checked = checks_block(self.session, self.path, judging=True)
         return looked_up + checked
 
     def record(self, work: Work, *, leaving: str = "") -> str:

@@ -16,6 +16,7 @@ from kimbledb.execution import load_plan, rollback_scripts
 from kimbledb.execution.messages import Messages
 from kimbledb.execution.rollback_scripts import RollbackScripts
 from kimbledb.execution.run import Run, Sent
+from kimbledb.execution.suspects import Suspects
 from kimbledb.execution.transaction import Transactions
 from kimbledb.execution.work import Outcome, ScriptError, Work
 from kimbledb.inspection import history, preflight, snapshot
@@ -58,7 +59,7 @@ class RollbackRun:
         self.dry_run = dry_run
         self.losses: tuple[Loss, ...] = ()
         #: The tables whose rows must be counted in the transactions that may lose them.
-        self.suspects: tuple[Suspect, ...] = ()
+        self.suspects = Suspects()
         #: The objects that would be dropped and belong to no other object.
         self.objects: tuple[DatabaseObject, ...] = ()
         #: The objects that would be dropped with them and that no migration made.
@@ -193,7 +194,7 @@ class RollbackRun:
             if not tried.measured.suspects:
                 break
             suspects += tried.measured.suspects
-        self.suspects = suspects
+        self.suspects = await Suspects.ask(transactions.session, suspects)
         if tried.answer is not None:
             found = snapshot.snapshot_of(tried.answer)
             self.scripts.check(found, standing=self._standing("nothing was touched"))
@@ -257,22 +258,24 @@ class RollbackRun:
             notify(self.progress, RolledBack(migration, seconds))
 
     async def _carry_out(self, transactions: Transactions, migration: Migration, log_position: int) -> Outcome:
-        """Take one migration back. A try that may lose data from after the try run is undone and repeated with a count."""
+        """Take one migration back. A try that may lose data unforeseen is undone and repeated with a count."""
+        script = self._work_of(migration, None).script.text
+        suspects = self.suspects.in_script(script)
         while True:
             # With leave to lose data no guard is needed: the try run has counted the losses.
             guard = Guard(
                 schema=self.schema,
                 reaches=migration.reaches,
                 rolling_back=True,
-                sequences=may_set_sequences(self._work_of(migration, None).script.text),
-                suspects=self.suspects,
+                sequences=may_set_sequences(script),
+                suspects=suspects,
             )
             work = self._work_of(migration, None if self.allow_data_loss else guard, self._restored(migration))
             try:
                 async with observed(self.runner, transactions.session):
                     return await transactions.carry_out(work, log_position)
             except Suspected as found:
-                self.suspects = found.suspects
+                suspects = found.suspects
 
     def _restored(self, migration: Migration) -> tuple[FoldedObject, ...]:
         """Return the objects with expressions that the rollback of a migration gives back in an earlier form."""

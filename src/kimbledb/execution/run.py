@@ -10,15 +10,14 @@ import os
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 from attrs import field, frozen
 
-from kimbledb.catalog.catalog import Catalog
+from kimbledb.catalog.catalog import Catalog, CatalogLike, at
 from kimbledb.errors import ConnectionLostError, OutcomeUnknownError
 from kimbledb.inspection import history
 from kimbledb.model.clock import stopwatch
-from kimbledb.model.migration import AppliedStep, Migration
 from kimbledb.server.notifications import has_listener, notify
 from kimbledb.server.options import Options
 from kimbledb.server.retry import Retry
@@ -29,6 +28,7 @@ from kimbledb.server.targets import Target, target_of
 
 if TYPE_CHECKING:
     from kimbledb.events import Watcher
+    from kimbledb.model.migration import AppliedStep, Migration
     from kimbledb.model.operator_reports import AdoptionReport, ResetReport, RollbackReport
     from kimbledb.model.reports import MigrationReport
     from kimbledb.model.state import DatabaseState
@@ -47,9 +47,15 @@ def schema_of(given: str | None) -> str:
     return check_schema_name(given or "public")
 
 
-def catalog_of(given: Catalog | None) -> Catalog:
-    """Return the catalog of a call: the caller's, or the built-in one for None."""
-    return given if given is not None else Catalog.builtin()
+def catalog_of(given: CatalogLike) -> Catalog:
+    """Return the catalog of a call: the caller's, that of the caller's folder, or the built-in one for None.
+
+    Raises:
+        ConfigurationError: The path is not a folder.
+    """
+    if given is None:
+        return Catalog.builtin()
+    return at(given) if isinstance(given, str | os.PathLike) else given
 
 
 def _options_of(given: Options | None) -> Options:
@@ -63,7 +69,7 @@ class Request:
     Args:
         target: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them. None
             reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
-        catalog: The migrations; None for the built-in ones.
+        catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
         options: Deadline, timeouts and the like, in seconds; None for the defaults.
         progress: Called with each ``Event``; None for no calls.
@@ -73,7 +79,7 @@ class Request:
     """
 
     target: Target = field(default=None, converter=target_of)
-    _catalog: Catalog | None = field(default=None, kw_only=True)
+    _catalog: CatalogLike = field(default=None, kw_only=True)
     schema: str = field(default=None, converter=schema_of, kw_only=True)
     options: Options = field(default=None, converter=_options_of, kw_only=True)
     progress: Watcher | None = field(default=None, kw_only=True)
@@ -84,8 +90,7 @@ class Request:
         return catalog_of(self._catalog)
 
 
-@frozen
-class Sent:
+class Sent(NamedTuple):
     """A transaction that a run sent, by the name of its entry in the log."""
 
     event: Literal["apply", "rollback", "adopt", "reset"]
@@ -230,6 +235,8 @@ class Run:
                 self.committed()
                 settled.append(sent)
                 if sent.migration is not None:
+                    from kimbledb.model.migration import AppliedStep  # only where a connection was lost
+
                     self.achieved.append(AppliedStep(sent.migration, seconds))
                     self._notify_of(sent, sent.migration, seconds)
             elif shown(sent):

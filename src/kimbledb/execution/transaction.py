@@ -28,11 +28,11 @@ from kimbledb.inspection import data_loss
 from kimbledb.inspection.checks import results_of
 from kimbledb.inspection.data_loss import Guard, Measured
 from kimbledb.model.clock import stopwatch
-from kimbledb.model.names import quote_array, quote_identifier, quote_literal
+from kimbledb.model.names import quote_identifier, quote_literal
 from kimbledb.model.script import Script
 from kimbledb.model.set_aside import SetAside
 from kimbledb.server import queries
-from kimbledb.server.codes import COPIED, INDEX_NOT_VALID, MEASURED, own_code
+from kimbledb.server.codes import COPIED, HISTORY_CHANGED, INDEX_NOT_VALID, LOOK_CLOSER, MEASURED, own_code
 from kimbledb.server.driver import ServerError
 from kimbledb.server.session import ENDS_SESSION, Answer, Session, Unread
 from kimbledb.server.settings import setting
@@ -122,6 +122,18 @@ class _PassedOver(Exception):
         self.indexes = tuple(indexes)
 
 
+class _LookCloser(Exception):
+    """A short look saw a sign of what only a long one can tell; nothing is left of the work, which is to be sent again.
+
+    Attributes:
+        what: Of what it saw a sign.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__()
+        self.what = what
+
+
 class Transactions:
     """Carries out work on one schema through one session."""
 
@@ -133,6 +145,8 @@ class Transactions:
         self.in_doubt = False
         #: Whether the session would lex scripts by other settings, which must go ahead of each of them.
         self._reads_otherwise = False
+        #: Whether a short look has seen a sign that the next work would give, too.
+        self._looks_closer = False
 
     async def carry_out(self, work: Work, log_position: int) -> Outcome:
         """Run one migration's transaction, and return its outcome.
@@ -180,6 +194,8 @@ class Transactions:
             on_commit(outcome)
 
         while waiting:
+            if self._looks_closer:
+                waiting = [_looking_closer(each) for each in waiting]
             sent = waiting[: 1 if self._reads_otherwise else size]
             size = None
             try:
@@ -188,6 +204,9 @@ class Transactions:
                 # Nothing of it ran. The readable ones go first, and then the unreadable one goes alone.
                 self._reads_otherwise = found.place is None
                 size = found.place or 1
+            except _LookCloser as found:
+                waiting[0] = _looking_closer(waiting[0])
+                self._looks_closer = self._looks_closer or found.what != "losses"
             except _PassedOver as found:
                 # Other indexes on the same table were made meanwhile, or existed before.
                 waiting[0] = evolve(waiting[0], known=(*waiting[0].known, *found.indexes))
@@ -224,6 +243,8 @@ class Transactions:
                 others := _not_in(failed.work.sql, json.loads(error.detail or "[]"))
             ):
                 raise _PassedOver(others) from error
+            if own_code(error) == LOOK_CLOSER:
+                raise _LookCloser(error.detail or "") from error
             ahead = (failed.begin if reply.count else session.prefix) + failed.ahead
             places = [ahead + failed.body[:start] for start in failed.starts]
             earlier = Earlier(reply.count, _starts(session.prefix, texts)[reply.count])
@@ -238,7 +259,7 @@ class Transactions:
         messages = self.messages
         body, starts = messages.body(work)
         ahead = messages.setting_up(work, log_position) + messages.before(work)
-        closing = messages.closing(work, queries.block("check_indexes", known=quote_array(work.known)))
+        closing = messages.closing(work, indexes=True)
         return _Text(work, messages.begin(work), ahead, body, starts, closing)
 
     @contextmanager
@@ -265,7 +286,15 @@ class Transactions:
             raise
         self.in_doubt = False
 
-    async def rehearse(self, works: Sequence[Work], log_position: int, guard: Guard, question: str = "") -> Rehearsed:
+    async def rehearse(
+        self,
+        works: Sequence[Work],
+        log_position: int,
+        guard: Guard,
+        question: str = "",
+        *,
+        checking_each: bool = False,
+    ) -> Rehearsed:
         """Run scripts one after the other in a transaction that is rolled back.
 
         It is one message, which ends by itself even if the client dies. Sequences get a storage
@@ -276,6 +305,8 @@ class Transactions:
             log_position: The id of the log's newest entry when the plan was made.
             guard: How the transaction is watched for data loss.
             question: A block that answers a question after all scripts, or nothing.
+            checking_each: Whether to look after each script, and not only after the last one, if it changed history. A
+                look reads all locks of the transaction, of which each script adds some.
 
         Raises:
             Retry: As for ``carry_out()``.
@@ -292,19 +323,26 @@ class Transactions:
             + before_script(self.messages.schema, self.messages.path)
         )
         places = []
+        checking = queries.block("check_script", parts=queries.text_of("check_history"))
         for work in works:
             older = keep_older() if work.closes else ""
             message += messages.settings(work) + older + self.session.path(self.messages.path)
             places.append(len(message))
-            message += work.script.text + messages.ending(work) + queries.block("check_history")
+            message += work.script.text + messages.ending(work)
+            message += checking if checking_each or work is works[-1] else ""
         asking = question + queries.question("vanished", **listed)
         message += guard.after() + asking + self.session.leaving() + "ROLLBACK;\n"
         try:
             answers = await self.session.transact(messages.begin(*works), message)
         except ServerError as error:
-            ahead = [self.session.prefix + message[:place] for place in places]
-            at = error_location.failed_script(error, ahead, self.session.completed)
-            raise await step_error(self.session, error, works[at], [ahead[at]]) from error
+            if own_code(error) == HISTORY_CHANGED and not checking_each and len(works) > 1:
+                return await self.rehearse(
+                    works, log_position, guard, question, checking_each=True
+                )  # which one was it?
+            prefix = self.session.prefix
+            first, *others = (message[begin:end] for begin, end in itertools.pairwise((0, *places)))
+            at = error_location.stopped_in(error, [prefix + first, *others], self.session.completed)
+            raise await step_error(self.session, error, works[at], [prefix + message[: places[at]]]) from error
         [measured] = [answer.value for answer in answers if answer.code == MEASURED]
         [*answered, vanished] = [answer.value for answer in answers if answer.code == "KD100"]
         return Rehearsed(
@@ -458,6 +496,12 @@ def _starts(prefix: str, texts: Sequence[_Text]) -> list[int]:
     lengths = [len(text.begin) + len(text.rest) for text in texts]
     lengths[0] = len(prefix) + len(texts[0].rest)
     return [0, *itertools.accumulate(lengths[:-1])]
+
+
+def _looking_closer(work: Work) -> Work:
+    """Return work whose message holds the long questions, and before which all is read that they compare with."""
+    guard = None if work.guard is None else evolve(work.guard, brief=False, light=False, sizes=True)
+    return evolve(work, brief=False, guard=guard)
 
 
 def _recorded(session: Session) -> int:

@@ -46,6 +46,9 @@ class Work:
     restored: tuple[FoldedObject, ...] = ()
     #: Invalid indexes that the script does not name, and that may stay invalid.
     known: tuple[str, ...] = ()
+    #: Whether its message leaves out the long questions that are seldom asked. Where a sign calls for one, the server
+    #: stops, and the work is sent again with all of them.
+    brief: bool = False
     #: The facts for the log, beside the run's id.
     detail: Mapping[str, Any] = field(factory=dict)
     #: A block that runs right after the lock is taken, and stops the transaction where it finds what must not be.

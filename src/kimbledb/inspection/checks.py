@@ -14,7 +14,7 @@ from kimbledb.server.codes import INSUFFICIENT_PRIVILEGE
 from kimbledb.server.drivers.asyncpg import condition
 from kimbledb.server.search_path import path_of
 from kimbledb.server.session import Session
-from kimbledb.server.settings import setting
+from kimbledb.server.settings import handed
 
 #: The cure where a check uses a value that its own migration adds: the check runs before the COMMIT.
 _NEW_VALUE = (
@@ -34,7 +34,7 @@ async def verify_migrations(
     reached: Sequence[str],
     *,
     owner: str | None = None,
-) -> list[Check]:
+) -> tuple[list[Check], Sequence[tuple[str, str]]]:
     """Run the checks of migrations, in read-only transactions that are small enough not to run out of locks.
 
     Where strangers own, or may create, objects on the search_path, the checks are not run, and fail with that cause; for
@@ -47,9 +47,13 @@ async def verify_migrations(
         reached: The schemas that migrations declare to reach: the owners of these are trusted as well.
         owner: The role that owns history, where this role may only read it; else None. A check for which this role
             lacks a privilege then only informs.
+
+    Returns:
+        The checks; and what strangers own or may create on the search_path, each with its cure.
     """
     migrations = list(migrations)
     checks: list[Check] = []
+    gaps: Sequence[tuple[str, str]] = ()
     for start in range(0, len(migrations), _AT_ONCE):
         some = migrations[start : start + _AT_ONCE]
         try:
@@ -62,6 +66,7 @@ async def verify_migrations(
                 + "COMMIT;\n"
             )
         except PreflightError as error:
+            gaps = error.gaps
             checks += [
                 _not_run(migration, query, error, owner)
                 for migration in some
@@ -69,7 +74,7 @@ async def verify_migrations(
             ]
         else:
             checks += results_of(answers[-1].value, some, lesser=owner is not None)
-    return checks
+    return checks, gaps
 
 
 def _not_run(migration: Migration, query: VerificationQuery, error: PreflightError, owner: str | None) -> Check:
@@ -89,14 +94,17 @@ def _not_run(migration: Migration, query: VerificationQuery, error: PreflightErr
 
 def checks_setting(migrations: Iterable[Migration]) -> str:
     """Return the statement that hands the checks of migrations to the server."""
-    return setting(
-        "kimbledb.checks",
-        [
-            {"migration": migration.name, "name": query.name, "sql": query.sql, "runs": query.runs}
-            for migration in migrations
-            for query in migration.verification_queries
-        ],
-    )
+    return handed(checks_handed(migrations))
+
+
+def checks_handed(migrations: Iterable[Migration]) -> dict[str, object]:
+    """Return what is handed to ``run_checks.sql``, by its name."""
+    checks = [
+        {"migration": migration.name, "name": query.name, "sql": query.sql, "runs": query.runs}
+        for migration in migrations
+        for query in migration.verification_queries
+    ]
+    return {"kimbledb.checks": checks}
 
 
 def checks_block(session: Session, path: Sequence[str], *, judging: bool) -> str:

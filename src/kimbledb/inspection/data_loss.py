@@ -14,23 +14,54 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from attrs import frozen
 
 from kimbledb.model.loss import Loss
-from kimbledb.model.names import quote_array, quote_literal
+from kimbledb.model.names import quote_array, quote_identifier, quote_literal
 from kimbledb.model.reach import home_of
 from kimbledb.server import queries
 from kimbledb.server.driver import ServerError
 from kimbledb.server.retry import Retry
 from kimbledb.server.session import Session
-from kimbledb.server.settings import setting
+from kimbledb.server.settings import handed, setting
 
-_UNDOES_PARTS = re.compile(r"\b(?:exception|savepoint)\b", re.IGNORECASE)
+_UNDOES_PARTS = re.compile(r"\b(?:exception|savepoint)\b")
 
 #: setval(), or EXECUTE of a text. The EXECUTE FUNCTION of a trigger is not one.
-_SETS_SEQUENCES = re.compile(r"setval|\bexecute\b(?!\s+(?:function|procedure)\b)", re.IGNORECASE)
+_SETS_SEQUENCES = (re.compile(r"setval"), re.compile(r"execute\b(?<!\wexecute)(?!\s+(?:function|procedure)\b)"))
+#: A comment, and the body of a function, which runs only where it is called. These patterns read small letters, and each
+#: begins with a word that is quickly found.
+_UNREAD = (re.compile(r"--[^\n]*"), re.compile(r"as\s+\$(\w*)\$.*?\$\1\$", re.DOTALL))
+#: Statements that change rows, drop something, or may do both.
+_WRITES = tuple(
+    map(
+        re.compile,
+        (
+            r"update(?<!for update)(?<!on update)\s+(?!o[fnr]\b)",
+            r"delete\s+from",
+            r"merge\s+into",
+            r"truncate\s+(?!o[fnr]\b)",
+            r"refresh\s",
+            r"execute\b(?!\s+(?:on|function|procedure)\b)",
+            r"drop\s+(?!policy|trigger|function|constraint|default|not)",
+            r"do\s+\$",
+        ),
+    )
+)
+#: What may write a table anew that was there.
+_WRITES_ANEW = tuple(
+    map(re.compile, (r"default\s+\w+\s*\(", r"generated", r" type ", r"logged", r"cluster", r"method", r"tablespace"))
+)
+#: What does so, and keeps its rows: a new column, and a materialised view that is filled again.
+_KEEPS_ROWS = (re.compile(r"add\s+(?!constraint|primary|unique|foreign|check|value)"), re.compile(r"refresh\b"))
+#: A table that a script makes, and one that it changes.
+_MAKES = re.compile(r"create\s+(?:\w+\s+)?table\s+(?:if\s+not\s+exists\s+)?([\w.\"]+)")
+_CHANGES = re.compile(
+    r"alter\s+(?:(?:foreign\s+)?table\s+(?:if\s+exists\s+)?(?:only\s+)?|sequence\s+|materialized\s+)([\w.\"]+)"
+)
 #: The SQLSTATE of a table that does not exist.
 _NO_SUCH_TABLE = "42P01"
 #: A table or materialised view whose loss no counter shows, in the form of the SQL.
@@ -58,19 +89,36 @@ class Guard:
     converted: tuple[tuple[str, str], ...] = ()
     #: The tables whose losses an earlier attempt could not measure: these are counted this time.
     suspects: tuple[Suspect, ...] = ()
+    #: As in ``Work.brief``. It is not for a script that sets sequences, which outlives its transaction.
+    brief: bool = False
+    #: Whether the script seems to lose nothing. Then nothing of what was there before it is read, and a
+    #: script that may have lost some of it fails with ``LOOK_CLOSER``: it is to run again with all of it read.
+    light: bool = False
+    #: Whether it seems to write tables anew: then the sizes of tables are read, which tell those that are empty.
+    sizes: bool = True
 
     def before(self) -> str:
         """Return the statements before the script. They look names up in pg_catalog."""
         literal = quote_literal(self.schema)
         text = queries.block("shield_sequences", schemas=self._schemas) if self.report_only else ""
-        text += (
-            setting("kimbledb.suspects", self.suspects)
-            + setting("kimbledb.converted", self.converted)
-            + setting("kimbledb.lost", [])
-            + setting("kimbledb.made", [])
+        text += handed(
+            {
+                "kimbledb.suspects": self.suspects,
+                "kimbledb.converted": self.converted,
+                "kimbledb.lost": [],
+                "kimbledb.made": [],
+            }
         )
+        closer = queries.filled("look_closer", what="'sequences'")
+        if self.light:
+            return text + queries.block("measure_lightly", spaces=self._spaces, closer=closer)
         text += queries.block(
-            "measure_before", schemas=self._schemas, sequences=_boolean(self.sequences or bool(self.suspects))
+            "measure_before",
+            spaces=self._spaces,
+            sequences=_boolean(self.sequences or bool(self.suspects)),
+            brief=_boolean(self.brief),
+            closer=closer,
+            sizes=_boolean(self.sizes or bool(self.suspects)),
         )
         if self.suspects:
             text += queries.block("keep_values", schema_literal=literal, forms=queries.filled("conversion_forms"))
@@ -80,8 +128,15 @@ class Guard:
         """Return the statements after the script: they fail with ``DATA_LOSS``, or report."""
         literal = quote_literal(self.schema)
         text = queries.block("compare_values", schema_literal=literal) if self.suspects else ""
-        losses = "DO " + quote_literal(
-            queries.filled(
+        return text + queries.block("check_script", parts=self.measuring())
+
+    def measuring(self) -> str:
+        """Return the part of ``check_script.sql`` that fails so, or with ``LOOK_CLOSER``, or reports."""
+        literal = quote_literal(self.schema)
+        if self.light:
+            losses = queries.filled("look_closer", what="'losses'")
+        else:
+            block = queries.filled(
                 "measure_losses",
                 schema_literal=literal,
                 schemas=self._schemas,
@@ -90,18 +145,28 @@ class Guard:
                 telling=_boolean(self.report_only),
                 undoing=_boolean(self.undoing),
             )
-        )
+            # Text, so that the server does not read it where it is not wanted.
+            losses = "        EXECUTE " + quote_literal("DO " + quote_literal(block))
         namespace = f"(SELECT oid FROM pg_namespace WHERE nspname = {literal})"
-        return text + queries.block(
+        return queries.filled(
             "measure_after",
             telling=_boolean(self.report_only),
-            losses=quote_literal(losses),
+            losses=losses,
             parts=queries.filled("own_parts", namespace=namespace),
         )
 
     @property
     def _schemas(self) -> str:
-        return quote_array(dict.fromkeys((self.schema, *map(home_of, self.reaches))))
+        return quote_array(self._homes)
+
+    @property
+    def _spaces(self) -> str:
+        found = (f"to_regnamespace({quote_literal(quote_identifier(home))})" for home in self._homes)
+        return f"ARRAY[{', '.join(found)}]::oid[]"
+
+    @property
+    def _homes(self) -> dict[str, None]:
+        return dict.fromkeys((self.schema, *map(home_of, self.reaches)))
 
 
 @frozen
@@ -147,7 +212,31 @@ def measured(value: dict[str, Any]) -> Measured:
 
 def may_undo_parts(script: str) -> bool:
     """Whether a script may roll parts of itself back: by a savepoint, or by a block that catches an error."""
-    return _UNDOES_PARTS.search(script) is not None
+    low = script.lower()
+    return ("exception" in low or "savepoint" in low) and _UNDOES_PARTS.search(low) is not None
+
+
+def may_write_anew(script: str) -> bool:
+    """Whether a script seems to write a table anew for a new column, or to refresh a materialised view.
+
+    The answer may be wrong: a table is then taken for one with rows.
+    """
+    return _any_of(_KEEPS_ROWS, script.lower())
+
+
+@lru_cache(maxsize=64)  # of the migrations of a message, which may be sent again
+def seems_to_lose_nothing(script: str) -> bool:
+    """Whether a script seems to change and delete no row, to drop nothing, and to write no table anew but those that it makes.
+
+    The answer may be wrong, which the server then shows (``Guard.light``).
+    """
+    read = script.lower()
+    for unread in _UNREAD:
+        read = unread.sub("", read)
+    if _any_of(_WRITES, read):
+        return False
+    made = {match[1] for match in _MAKES.finditer(read)}
+    return not _any_of(_WRITES_ANEW, read) or all(match[1] in made for match in _CHANGES.finditer(read))
 
 
 def may_set_sequences(script: str) -> bool:
@@ -155,7 +244,7 @@ def may_set_sequences(script: str) -> bool:
 
     Other statements that restart or drop a sequence are rolled back with the transaction.
     """
-    return _SETS_SEQUENCES.search(script) is not None
+    return _any_of(_SETS_SEQUENCES, script.lower())
 
 
 def combined(several: Sequence[Measured]) -> Measured:
@@ -219,6 +308,10 @@ def _losses(rows: Sequence[Sequence[Any]]) -> tuple[Loss, ...]:
         Loss(kind, name, number, exact=bound is None, at_most=bound == "most") for kind, name, number, bound in rows
     ]
     return tuple(sorted(losses, key=lambda loss: (loss.name, loss.kind)))
+
+
+def _any_of(patterns: Sequence[re.Pattern[str]], text: str) -> bool:
+    return any(pattern.search(text) for pattern in patterns)
 
 
 def _boolean(value: bool) -> str:

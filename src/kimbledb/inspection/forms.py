@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from kimbledb.inspection.proof import Site
 from kimbledb.model.forms import Forms, Origin, RecordedForms
@@ -19,8 +20,17 @@ async def read(session: Session, schema: str, path: Iterable[str]) -> Forms:
         schema: The target schema, whose history the role may read.
         path: The schema and those of extensions, as a snapshot has them.
     """
+    return forms_of(await session.ask(question(schema, path)))
+
+
+def question(schema: str, path: Iterable[str]) -> str:
+    """Return the block that answers with the value that ``forms_of()`` reads. Arguments are those of ``read()``."""
     history = quote_literal(f"{quote_identifier(schema)}.migration_history")
-    answer = await session.ask(queries.block("recorded_forms", history=history, path=quote_array(path)))
+    return queries.block("recorded_forms", history=history, path=quote_array(path))
+
+
+def forms_of(answer: Mapping[str, Any]) -> Forms:
+    """Return the recorded forms that the answer to ``question()`` holds."""
     return Forms(
         Origin(answer["server"], answer["system"], answer["table"]),
         {name: RecordedForms.of(value) for name, value in answer["recorded"].items()},

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from attrs import frozen
 
+from kimbledb.catalog.catalog import Catalog
 from kimbledb.inspection import forms, snapshot
 from kimbledb.model.evidence import Evidence
 from kimbledb.model.forms import Forms
@@ -25,7 +29,7 @@ class Looked:
 
 
 async def look(session: Session, planner: Planner, state: DatabaseState, schema: str) -> Looked | None:
-    """Look at the objects of a schema. Asks two questions, or none and returns None where the schema is empty.
+    """Look at the objects of a schema. One round trip, or none and None where the schema is empty.
 
     Args:
         session: The session.
@@ -36,9 +40,26 @@ async def look(session: Session, planner: Planner, state: DatabaseState, schema:
     if not state.occupied and not any(row.legacy for row in state.history or ()):
         return None
     path = state.search_path(schema, planner.catalog.extensions)
-    reaches = [name for migration in planner.catalog for name in migration.reaches]
-    found = await snapshot.take(session, schema, path, reached=reaches)
-    return Looked(found, await forms.read(session, schema, path))
+    return looked_of(await session.ask_all(questions(planner.catalog, schema, path)))
+
+
+def questions(catalog: Catalog, schema: str, path: Sequence[str], *, owners: bool = False) -> list[str]:
+    """Return the questions for the objects of a schema and for their recorded forms, for ``Session.ask_all()``.
+
+    Args:
+        catalog: The migrations.
+        schema: The target schema.
+        path: The schema and those of extensions, as a snapshot has them.
+        owners: As in ``snapshot.take()``.
+    """
+    reaches = [name for migration in catalog for name in migration.reaches]
+    return [snapshot.question(schema, path, reached=reaches, owners=owners), forms.question(schema, path)]
+
+
+def looked_of(answers: Sequence[Any]) -> Looked:
+    """Return what the answers to ``questions()`` show."""
+    found, recorded = answers
+    return Looked(snapshot.snapshot_of(found), forms.forms_of(recorded))
 
 
 def weighed(planner: Planner, state: DatabaseState, looked: Looked | None, known: Forms | None = None) -> Evidence:

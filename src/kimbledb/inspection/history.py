@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kimbledb.errors import HistoryError
-from kimbledb.model.evidence import AppliedMigration
 from kimbledb.model.names import quote_identifier, quote_literal
 from kimbledb.server import queries
 from kimbledb.server.locks import lock_condition
@@ -15,6 +14,9 @@ from kimbledb.server.search_path import trusted
 from kimbledb.server.session import Session
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kimbledb.model.evidence import AppliedMigration
     from kimbledb.model.state import DatabaseState
 
 
@@ -23,9 +25,15 @@ class Glance(NamedTuple):
 
     #: As in ``kimbledb.model.state.DatabaseState``.
     hosted: bool
-    history: tuple[AppliedMigration, ...]
+    #: The rows of history: name, success, checksum, time, version, adopted, and error of each.
+    rows: Sequence[Sequence[Any]]
     #: As in ``kimbledb.model.state.DatabaseState``.
     history_owner: str | None
+
+    @property
+    def history(self) -> tuple[AppliedMigration, ...]:
+        """The rows as values."""
+        return _history(self.rows)
 
 
 async def look(session: Session, schema: str) -> DatabaseState:
@@ -45,8 +53,16 @@ async def look(session: Session, schema: str) -> DatabaseState:
     shape = queries.filled("history_shape", schema=literal)
     with decided():
         answer: dict[str, Any] = await session.ask(
-            queries.block("look", schema=literal, shape=shape, at_work=lock_condition(schema), trusted=trusted())
+            queries.block(
+                "look",
+                schema=literal,
+                shape=shape,
+                at_work=lock_condition(schema),
+                trusted=trusted(),
+                settable=queries.text_of("settable"),
+            )
         )
+    session.settable = tuple(answer["settable"])
     rows = answer.get("history")
     return DatabaseState(
         server_version=answer["version"],
@@ -102,7 +118,7 @@ async def glance(session: Session, schema: str) -> Glance | None:
     text = answer["history"].partition("<h>")[2].rpartition("</h>")[0]
     for escaped, character in (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")):
         text = text.replace(escaped, character)
-    return Glance(answer["hosted"], _history(json.loads(text)), answer["owner"])
+    return Glance(answer["hosted"], json.loads(text), answer["owner"])
 
 
 async def seconds_of(session: Session, schema: str, run: str, event: str, name: str | None) -> float | None:
@@ -167,18 +183,18 @@ async def made_by_migrations(session: Session, schema: str) -> tuple[frozenset[s
     return frozenset(found["made"]), frozenset(found["migrations"])
 
 
-def _history(rows: list[list[Any]]) -> tuple[AppliedMigration, ...]:
-    # Only another program could write several rows of one name; the last row counts.
-    return tuple({row.name: row for row in map(_row, rows)}.values())
+def _history(rows: Sequence[Sequence[Any]]) -> tuple[AppliedMigration, ...]:
+    from kimbledb.model.evidence import AppliedMigration  # a start with nothing to do compares the rows as they are
 
-
-def _row(row: list[Any]) -> AppliedMigration:
-    name, success, checksum, applied_at, version, adopted, error = row
-    if not isinstance(name, str) or not name:
-        raise HistoryError(
-            "migration_history holds a row without a migration_name",
-            hint="find it: SELECT * FROM migration_history WHERE migration_name IS NULL",
+    history: dict[str, AppliedMigration] = {}
+    for name, success, checksum, applied_at, version, adopted, error in rows:
+        if not isinstance(name, str) or not name:
+            raise HistoryError(
+                "migration_history holds a row without a migration_name",
+                hint="find it: SELECT * FROM migration_history WHERE migration_name IS NULL",
+            )
+        # Only another program could write several rows of one name; the last row counts.
+        history[name] = AppliedMigration(
+            name, success, checksum, applied_at, version, bool(adopted), error, legacy=version is None and not adopted
         )
-    return AppliedMigration(
-        name, success, checksum, applied_at, version, bool(adopted), error, legacy=version is None and not adopted
-    )
+    return tuple(history.values())

@@ -9,6 +9,7 @@ lacks both roles, the checks that concern them are informative, too.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from attrs import frozen
 
@@ -106,23 +107,36 @@ async def check(
     Args:
         session: The session.
         schema: The target schema.
+        declared: As in ``checks_of()``.
+        closed: As in ``checks_of()``.
+    """
+    return checks_of(await session.ask_all(questions(schema)), declared, closed=closed)
+
+
+def questions(schema: str) -> list[str]:
+    """Return the questions of all security checks on a schema. The search_path must be the server's own schema alone.
+
+    Args:
+        schema: The target schema.
+    """
+    return [
+        queries.question(each, schema=quote_literal(schema))
+        for each in ("security_tables", "security_routines", "security_server")
+    ]
+
+
+def checks_of(
+    answers: Sequence[Any], declared: Collection[Key] | None = None, *, closed: Collection[Key] | None = None
+) -> list[Check]:
+    """Return the security checks by the answers to ``questions()``.
+
+    Args:
+        answers: The answers, in their order.
         declared: What the applied migrations declare; None where none is applied.
         closed: What the applied migrations of a closed catalog declare: of what is beside these, some checks warn. None
             where none of them warns.
     """
-    literal = quote_literal(schema)
-    answers = await session.send(
-        "BEGIN READ ONLY;\n"
-        + session.settings()
-        # With an empty search_path every name is printed with its schema.
-        + "SET LOCAL search_path = '';\n"
-        + "".join(
-            queries.question(each, schema=literal)
-            for each in ("security_tables", "security_routines", "security_server")
-        )
-        + "COMMIT;\n"
-    )
-    tables, routines, server = (answer.value for answer in answers)
+    tables, routines, server = answers
     ours = None if declared is None else {parts_of(name) for kind, name in declared if kind in _HOMES}
     failing = None if closed is None else {parts_of(name) for kind, name in closed if kind in _CLOSED_HOMES}
     findings = [*tables, *routines, *server["findings"]]

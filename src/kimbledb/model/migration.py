@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, get_args, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from attrs import evolve, field, fields, frozen
 
@@ -46,18 +47,25 @@ def _no_queries(_script: Script) -> tuple[VerificationQuery, ...]:
     return ()
 
 
-@runtime_checkable
-class DeclarationsReader(Protocol):
+# A base and no Protocol: isinstance() of a Protocol asks for each attribute, and so would read the file.
+class DeclarationsReader(ABC):
     """A function that reads declarations from a file."""
 
+    @abstractmethod
+    def __call__(self) -> Declarations:
+        """Return the declarations."""
+
     @property
+    @abstractmethod
     def checksum(self) -> str | None:
         """The checksum of the text from which they were recorded; empty if the file has a fault, None without any."""
 
     @property
+    @abstractmethod
     def digest(self) -> str:
         """SHA-256 of the text of the file, in hexadecimal; empty without a file."""
 
+    @abstractmethod
     def without_sql(self) -> Callable[[], Declarations]:
         """Return the function that returns the same declarations without SQL."""
 

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 #: A word that may be a name, also within the quotes of a constant such as ``'orders_id_seq'::regclass``.
-_WORD = re.compile(r'"((?:[^"]|"")*)"|([^\W\d][\w$]*)')
+_WORD = r'"((?:[^"]|"")*)"|([^\W\d][\w$]*)'
 #: What separates the elements of a list, what holds some together, and what hides both.
-_OF_LISTS = re.compile(r"\"(?:[^\"]|\"\")*\"|'(?:[^']|'')*'|[(),\[\]]")
+_OF_LISTS = r"\"(?:[^\"]|\"\")*\"|'(?:[^']|'')*'|[(),\[\]]"
 
 
 def quote_identifier(name: str) -> str:
@@ -79,7 +79,7 @@ def words_of(text: str) -> Iterator[str]:
     Args:
         text: The text, such as an expression.
     """
-    for found in _WORD.finditer(text):
+    for found in re.finditer(_WORD, text):
         yield found[1].replace('""', '"') if found[1] is not None else found[2].lower()
 
 
@@ -90,7 +90,7 @@ def split_list(text: str) -> list[str]:
         text: The list, such as ``numeric(10,2),text``.
     """
     found, start, depth = [], 0, 0
-    for match in _OF_LISTS.finditer(text):
+    for match in re.finditer(_OF_LISTS, text):
         sign = match[0]
         depth += (sign in "([") - (sign in ")]")
         if sign == "," and not depth:

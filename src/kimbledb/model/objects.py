@@ -107,6 +107,8 @@ _WORDS: Mapping[str, str] = {
 }
 _PLACES = {kind: place for place, kind in enumerate(OBJECT_KINDS)}
 _PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
+#: A kind, the longest that fits, and a name.
+_DESCRIBED = re.compile(rf"({'|'.join(sorted(OBJECT_KINDS, key=len, reverse=True))}) (.*)", re.DOTALL)
 _PART = re.compile(r'"((?:[^"]|"")*)"|([^".(]+)')
 
 
@@ -140,10 +142,10 @@ class DatabaseObject:
         Raises:
             ValueError: The text begins with no kind of object, or holds no name.
         """
-        kind = max((each for each in OBJECT_KINDS if text.startswith(f"{each} ")), key=len, default=None)
-        if kind is None or not (name := text[len(kind) + 1 :].strip()):
+        match = _DESCRIBED.match(text)
+        if match is None or not (name := match[2].strip()):
             raise ValueError(f"{text!r} names no object (kinds: {', '.join(OBJECT_KINDS)})")
-        return cls(kind, name, facts)
+        return cls(match[1], name, facts)
 
     @property
     def key(self) -> Key:
@@ -250,4 +252,4 @@ def _without_expressions(name: str, value: Fact) -> Fact:
 
 def has_expressions(facts: Facts) -> bool:
     """Return whether an object has a fact that each server version may print otherwise."""
-    return structure(facts) != facts
+    return any(name in EXPRESSIONS and _without_expressions(name, value) != value for name, value in facts.items())

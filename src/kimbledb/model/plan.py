@@ -83,6 +83,11 @@ class Plan(Report):
         return tuple(step for step in self.steps if step.to_apply)
 
     @property
+    def is_decided(self) -> bool:
+        """Whether history alone decides it: nothing that the schema shows can change the state of a selected step."""
+        return not self.pending and not self.count(StepState.UNDECIDED)
+
+    @property
     def refused(self) -> tuple[Step, ...]:
         """The steps for which a run refuses to start: their files were edited or renamed after they were applied."""
         return tuple(step for step in self.steps if step.selected and step.state in REFUSED)

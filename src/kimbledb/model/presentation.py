@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 from attrs import asdict, has
 
-from kimbledb.model.tables import Table
 from kimbledb.model.text import printable
 
 if TYPE_CHECKING:
     from attrs import AttrsInstance
+
+    from kimbledb.model.tables import Table
 
 #: A value that ``json.dumps()`` accepts.
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"

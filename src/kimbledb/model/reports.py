@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import field, fields, frozen
 
-from kimbledb.model.migration import AppliedStep
-from kimbledb.model.plan import Plan
 from kimbledb.model.presentation import Json, Report, plain
-from kimbledb.model.step import Step
-from kimbledb.model.tables import Table, listed, rows_of
 from kimbledb.model.text import counted, few, one_line
 
 if TYPE_CHECKING:
     from kimbledb.model.check import Check
     from kimbledb.model.loss import Loss
+    from kimbledb.model.migration import AppliedStep
+    from kimbledb.model.plan import Plan
     from kimbledb.model.set_aside import SetAside
+    from kimbledb.model.step import Step
+    from kimbledb.model.tables import Table
+
+# What makes tables is imported by the first report that is shown: a start shows none.
 
 
 @frozen(eq=False)
@@ -52,6 +56,8 @@ class VerificationReport(Report):
 
     def as_tables(self) -> tuple[Table, ...]:
         """Return the failures; in detail also the counts of each migration, and the informative checks."""
+        from kimbledb.model.tables import Table, rows_of
+
         by_migration: dict[str, list[bool]] = {}
         for check in self.checks:
             by_migration.setdefault(check.migration or "the database", []).append(check.passed or check.informative)
@@ -95,8 +101,7 @@ class MigrationReport(Report):
 
     #: The migrations that this call applied, in order. Empty if there was nothing to do.
     applied: tuple[AppliedStep, ...]
-    #: The plan before the first step.
-    plan: Plan
+    _plan: Plan | Callable[[], Plan] = field(repr=False)
     #: The duration of the whole call in seconds.
     seconds: float
     #: The checks that ran in the transactions of the migrations. Empty if ``verify`` was False.
@@ -114,6 +119,15 @@ class MigrationReport(Report):
     #: The tables that were set aside, each with how many of its rows were copied.
     set_aside: tuple[SetAside, ...] = ()
 
+    @cached_property
+    def plan(self) -> Plan:
+        """The plan before the first step. Where there was nothing to do, it is made when it is asked for."""
+        return self._plan() if callable(self._plan) else self._plan
+
+    def __reduce__(self) -> tuple[Callable[..., MigrationReport], tuple[object, ...]]:
+        parts = (self.plan if each.name == "_plan" else getattr(self, each.name) for each in fields(type(self)))
+        return type(self), tuple(parts)
+
     @property
     def newer(self) -> tuple[Step, ...]:
         """The steps that another version of kimbledb applied and this catalog does not hold."""
@@ -129,6 +143,8 @@ class MigrationReport(Report):
 
     def as_tables(self) -> tuple[Table, ...]:
         """Return the applied migrations, those that the catalog does not hold, what completions did, losses, updates, checks."""
+        from kimbledb.model.tables import Table, listed
+
         checks = self.verification.checks
         passed = f"{sum(check.passed for check in checks)} of {len(checks)} checks passed"
         return (
@@ -184,6 +200,8 @@ def steps_table(caption: str, steps: tuple[AppliedStep, ...], why: tuple[str, ..
         steps: The migrations.
         why: The reason for each migration, or an empty tuple.
     """
+    from kimbledb.model.tables import Table
+
     rows = tuple(
         (
             step.migration.name,

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
-from kimbledb.model.completion import Completion
-from kimbledb.model.evidence import AppliedMigration
-from kimbledb.model.hazard import Hazard
-from kimbledb.model.migration import Migration
 from kimbledb.model.text import one_line
 
 if TYPE_CHECKING:
+    from kimbledb.model.completion import Completion
+    from kimbledb.model.evidence import AppliedMigration
     from kimbledb.model.forecast import Forecast
+    from kimbledb.model.hazard import Hazard
+    from kimbledb.model.migration import Migration
 
 
 class StepState(enum.StrEnum):

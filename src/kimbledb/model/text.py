@@ -10,7 +10,7 @@ def printable(text: str) -> str:
 
     These are control characters, bidirectional marks and characters without width. Line breaks and tabs stay.
     """
-    return text if text.isprintable() else "".join(each if each in "\n\t" else one_line(each) for each in text)
+    return "\n".join("\t".join(map(one_line, line.split("\t"))) for line in text.split("\n"))
 
 
 def one_line(name: str) -> str:

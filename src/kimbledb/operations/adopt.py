@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from kimbledb.catalog.catalog import Catalog
+from kimbledb.catalog.catalog import CatalogLike
 from kimbledb.execution import bootstrap, load_plan, renewal
 from kimbledb.execution.load_plan import LoadedPlan
 from kimbledb.execution.messages import begin_step
@@ -50,7 +50,7 @@ class Adoption(Request):
     Args:
         target: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them. None
             reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
-        catalog: The migrations; None for the built-in ones.
+        catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
         options: Deadline, timeouts and the like, in seconds; None for the defaults.
         progress: Called with each ``Event``; None for nobody.
@@ -143,7 +143,7 @@ class Adoption(Request):
 async def adopt(
     target: TargetLike = None,
     *,
-    catalog: Catalog | None = None,
+    catalog: CatalogLike = None,
     schema: str | None = None,
     prefer: Iterable[str] = (),
     dry_run: bool = False,
@@ -158,7 +158,7 @@ async def adopt(
     Args:
         target: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them. None
             reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
-        catalog: The migrations; None for the built-in ones.
+        catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
         prefer: Names of alternatives to take instead of the default.
         dry_run: Whether only to report what would be recorded.

@@ -7,24 +7,17 @@ is imported only where something is: it takes most of the time of an import.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import attrs
-from attrs import evolve, frozen
-
-from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import AlternativesError, ConfigurationError
 from kimbledb.execution.run import Request, Run
 from kimbledb.inspection import history
-from kimbledb.model.evidence import Evidence
 from kimbledb.model.names import near
-from kimbledb.model.origin import Place
-from kimbledb.model.plan import Plan
-from kimbledb.model.presentation import Json, Report
+from kimbledb.model.presentation import Report
 from kimbledb.model.reports import MigrationReport, VerificationReport
-from kimbledb.model.tables import Table
-from kimbledb.planning.planner import Goal, Planner
+from kimbledb.planning.held import holds_all
 from kimbledb.server.in_process_lock import InProcessLock
 from kimbledb.server.notifications import call_scope, has_listener, notify
 from kimbledb.server.retry import Retry
@@ -34,12 +27,18 @@ from kimbledb.server.session import Session
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
+    from kimbledb.catalog.catalog import CatalogLike
+    from kimbledb.catalog.checksums import Checksums
     from kimbledb.events import Watcher
     from kimbledb.execution.applying import ApplyRun
     from kimbledb.execution.awaited import Awaited
     from kimbledb.execution.command import Invocation
     from kimbledb.execution.signature import Signature
+    from kimbledb.inspection.history import Glance
+    from kimbledb.model.plan import Plan
     from kimbledb.model.presentation import Json
+    from kimbledb.model.tables import Table
+    from kimbledb.planning.planner import Goal
     from kimbledb.server.options import Options
     from kimbledb.server.targets import TargetLike
 
@@ -52,7 +51,7 @@ class Executor(Request):
     Args:
         target: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them. None
             reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
-        catalog: The migrations; None for the built-in ones.
+        catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
         options: Deadline, timeouts and the like, in seconds; None for the defaults.
         progress: Called with each ``Event``; None for nobody.
@@ -124,7 +123,11 @@ class Executor(Request):
         Raises:
             KimbleDBError: As ``kimbledb.migrate()`` raises it; a migration that failed was rolled back.
         """
-        goal = self._goal(to, phase, prefer, set_aside)
+
+        @cache
+        def goal() -> Goal:
+            return self._goal(to, phase, prefer, set_aside)
+
         signature = None if plan is None else self._signature(plan)
         in_process_lock = InProcessLock(self.target.label, self.schema)
         run = Run(self, backup=backup, in_process_lock=in_process_lock)
@@ -134,21 +137,19 @@ class Executor(Request):
         # A glance does not tell which database this is.
         may_glance = self.target.can_reconnect and signature is None
 
+        is_whole = to is None and phase is None and not prefer and not set_aside
+        checksums = self._checksums(goal, whole=may_glance and is_whole)
+
         async def work(session: Session) -> MigrationReport:
             nonlocal apply_run, awaited, may_glance
             if may_glance:
                 may_glance = False
                 run.runner.doing = "reading the history"
-                glance = await self._glance(session, goal)
-                if glance is not None:
-                    plan, owner = glance
-                    if has_listener(self.progress):
-                        from kimbledb.events import Planned
-
-                        notify(self.progress, Planned(plan))
-                    return MigrationReport((), plan, run.clock(), VerificationReport(()), history_owner=owner)
+                report = await self._glance(session, run, checksums, goal)
+                if report is not None:
+                    return report
             if self.options.or_wait and apply_run is None:
-                awaited = awaited or await self._awaited(session, goal, run.runner)
+                awaited = awaited or await self._awaited(session, goal(), run.runner)
                 if awaited is not None:
                     loaded = await awaited.look(session)
                     if signature is not None:
@@ -162,7 +163,7 @@ class Executor(Request):
                 in_process_lock.acquire()
                 from kimbledb.execution.applying import ApplyRun  # a start with nothing to do applies nothing
 
-                apply_run = ApplyRun(goal, run, verify=verify, allow_data_loss=allow_data_loss, signature=signature)
+                apply_run = ApplyRun(goal(), run, verify=verify, allow_data_loss=allow_data_loss, signature=signature)
             await apply_run.work(session)
             return apply_run.report
 
@@ -189,6 +190,8 @@ class Executor(Request):
 
     def _goal(self, to: str | int | None, phase: int | None, prefer: Iterable[str], set_aside: Iterable[str]) -> Goal:
         """Return the goal of a call. Faults of the call itself are raised here, before a connection is made."""
+        from kimbledb.planning.planner import Goal, Planner  # a start whose history holds all needs no plan
+
         planner = Planner(self.catalog, prefer=prefer)
         if to is not None:
             self.catalog[to]
@@ -216,26 +219,76 @@ class Executor(Request):
                     else "a name must be that of a table that a migration makes; `kimbledb declare` records what they make",
                 )
 
-    async def _glance(self, session: Session, goal: Goal) -> tuple[Plan, str | None] | None:
-        """Return the plan and ``MigrationReport.history_owner`` if a glance at history shows that nothing is pending."""
+    def _checksums(self, goal: Callable[[], Goal], *, whole: bool) -> Checksums | None:
+        """Return the checksums of the catalog, or None where the goal decides. Faults of the call are raised here.
+
+        Args:
+            goal: Returns the goal of the call.
+            whole: Whether the call wants the whole catalog, and a glance at history may show that it is there.
+        """
+        if whole:
+            return self.catalog.checksums
+        goal()
+        return None
+
+    async def _glance(
+        self, session: Session, run: Run, checksums: Checksums | None, goal: Callable[[], Goal]
+    ) -> MigrationReport | None:
+        """Return the report if a glance at history shows that nothing is pending, else None."""
         try:
             seen = await history.glance(session, self.schema)
         except TimeoutError as error:
             raise Retry from error  # the next look reports what is in the way
-        if seen is None or any(row.legacy for row in seen.history):
+        plan = None if seen is None else self._nothing_to_do(seen, checksums, goal)
+        if seen is None or plan is None:
+            return None
+        report = MigrationReport((), plan, run.clock(), VerificationReport(()), history_owner=seen.history_owner)
+        if has_listener(self.progress):
+            from kimbledb.events import Planned
+
+            notify(self.progress, Planned(report.plan))
+        return report
+
+    def _nothing_to_do(
+        self, seen: Glance, checksums: Checksums | None, goal: Callable[[], Goal]
+    ) -> Callable[[], Plan] | None:
+        """Return what makes the plan if history shows that nothing is pending, else None.
+
+        Args:
+            seen: What a glance shows.
+            checksums: The checksums of all that the call wants, or None where it does not want the whole catalog.
+            goal: Returns the goal of the call.
+        """
+
+        @cache
+        def plan() -> Plan:
+            # These are most of an import, and a start whose history holds all needs no plan.
+            from attrs import evolve
+
+            from kimbledb.model.evidence import Evidence
+            from kimbledb.model.origin import Place
+
+            # A glance asks for no more of the place.
+            place = Place(0, "", 0, occupied=True, label=self.target.label)
+            rows = seen.history
+            self.catalog.expect(rows)
+            return evolve(goal().plan(rows, Evidence(hosted=seen.hosted)), place=place)
+
+        if checksums is not None and holds_all(seen.rows, checksums):
+            return plan
+        if any(row.legacy for row in seen.history):
             return None  # rows that another tool wrote need evidence
         try:
-            plan = goal.plan(seen.history, Evidence(hosted=seen.hosted))
+            found = plan()
         except AlternativesError:
             return None  # evidence may decide
-        place = Place(0, "", 0, occupied=True, label=self.target.label)  # a glance asks for no more
-        return None if plan.pending or plan.refused else (evolve(plan, place=place), seen.history_owner)
+        return None if found.pending or found.refused else plan
 
 
 async def migrate(
     target: TargetLike = None,
     *,
-    catalog: Catalog | None = None,
+    catalog: CatalogLike = None,
     schema: str | None = None,
     to: str | int | None = None,
     phase: int | None = None,
@@ -257,7 +310,7 @@ async def migrate(
     Args:
         target: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them. None
             reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
-        catalog: The migrations; None for the built-in ones.
+        catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``. It is made if missing.
         to: A migration's name or number: apply that one and all it needs, no more. None for all.
         phase: A phase's number: apply its migrations and all they need, no more. None for all.
@@ -298,10 +351,16 @@ async def migrate(
         ConnectionLostError: The server went away and stayed away.
         OutcomeUnknownError: A caller's own connection was lost while a COMMIT was under way.
     """
-    if isinstance(plan, Plan):
-        _check_alone(plan, catalog=catalog, schema=schema, to=to, phase=phase, prefer=prefer, set_aside=set_aside)
-        catalog, schema = Catalog(plan.migrations), plan.schema
-        to, phase, prefer, set_aside = attrs.astuple(plan.wishes)
+    if plan is not None and not isinstance(plan, str | Mapping):
+        from attrs import astuple  # few calls are given a plan
+
+        from kimbledb.catalog.catalog import Catalog
+        from kimbledb.model.plan import Plan
+
+        if isinstance(plan, Plan):
+            _check_alone(plan, catalog=catalog, schema=schema, to=to, phase=phase, prefer=prefer, set_aside=set_aside)
+            catalog, schema = Catalog(plan.migrations), plan.schema
+            to, phase, prefer, set_aside = astuple(plan.wishes)
     with call_scope("migrate", progress) as call:
         executor = Executor(target, catalog=catalog, schema=schema, options=options, progress=progress)
         call.about(executor.target.label, executor.schema)
@@ -335,11 +394,11 @@ def _check_alone(plan: Plan, **others: object) -> None:
         )
 
 
-@frozen(eq=False)
 class _Due(Report):
     """The part of a plan that a run is about. `kimbledb plan` shows all of it."""
 
-    plan: Plan
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
 
     @property
     def summary(self) -> str:
@@ -377,7 +436,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 async def command(invocation: Invocation) -> int:
     """Apply what is missing, and prove it."""
     from kimbledb.execution.command import ExitCode  # only the command has an exit code
-    from kimbledb.operations.verify import verify  # and verifies afterwards
 
     given = invocation.given
     common: dict[str, Any] = {"catalog": invocation.catalog, "schema": invocation.schema, "options": invocation.options}
@@ -409,8 +467,10 @@ async def command(invocation: Invocation) -> int:
             plan=signed,
             progress=invocation.watcher,
         )
-        verification = None if given.no_verify else await verify(target, **common)
-        invocation.json({**report.as_dict(), "verification": None if verification is None else verification.as_dict()})
+        verification = None if given.no_verify else await _verified(target, **common)
+        if given.json:
+            verified = None if verification is None else verification.as_dict()
+            invocation.json({**report.as_dict(), "verification": verified})
         if invocation.watcher is not None:
             invocation.line(report.summary)
             for loss in report.losses:
@@ -422,6 +482,12 @@ async def command(invocation: Invocation) -> int:
         elif verification is not None and not verification.ok and not given.json:
             invocation.show(verification)
     return int(verification is not None and not verification.ok)
+
+
+async def _verified(target: str | None, **common: Any) -> VerificationReport:
+    from kimbledb.operations.verify import verify  # most of an import, which --no-verify saves
+
+    return await verify(target, **common)
 
 
 def _signed(given: str) -> Mapping[str, Json] | str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable
 
-from kimbledb.catalog.catalog import Catalog
+from kimbledb.catalog.catalog import CatalogLike
 from kimbledb.errors import ConfigurationError
 from kimbledb.execution.command import ExitCode, Invocation
 from kimbledb.execution.run import catalog_of, schema_of
@@ -22,7 +22,7 @@ GROUPS = ("database", "limits", "many")
 async def plan(
     target: TargetLike = None,
     *,
-    catalog: Catalog | None = None,
+    catalog: CatalogLike = None,
     schema: str | None = None,
     to: str | int | None = None,
     phase: int | None = None,
@@ -36,7 +36,7 @@ async def plan(
         target: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them. None
             reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables. Without any of
             these, the plan is that for an empty database.
-        catalog: The migrations; None for the built-in ones.
+        catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
         to: A migration's name or number: plan that one and all it needs, no more. None for all.
         phase: A phase's number: plan its migrations and all they need, no more. None for all.

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kimbledb.catalog.catalog import Catalog
+from kimbledb.catalog.catalog import CatalogLike
 from kimbledb.errors import ConfigurationError
 from kimbledb.execution.command import ExitCode
 from kimbledb.execution.rehearsing import rehearsing
@@ -29,7 +29,7 @@ GROUPS = ("database", "limits")
 async def rehearse(
     target: TargetLike = None,
     *,
-    catalog: Catalog | None = None,
+    catalog: CatalogLike = None,
     schema: str | None = None,
     to: str | int | None = None,
     phase: int | None = None,
@@ -47,7 +47,7 @@ async def rehearse(
 
     Args:
         target: As for ``plan()``, past any pooler: pg_dump reads the schema.
-        catalog: The migrations; None for the built-in ones.
+        catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
         to: A migration's name or number: rehearse that one and all it needs, no more. None for all.
         phase: A phase's number: rehearse its migrations and all they need, no more. None for all.

@@ -15,7 +15,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from kimbledb.catalog.catalog import Catalog
+from kimbledb.catalog.catalog import Catalog, CatalogLike
 from kimbledb.errors import AlternativesError, ConfigurationError
 from kimbledb.execution import history_tables
 from kimbledb.execution.messages import keep_older, take_back
@@ -86,7 +86,7 @@ SELECT migration_name, applied_at, success, execution_time_ms FROM public.migrat
 """
 
 
-def render(catalog: Catalog | None = None, *, plan: Plan | None = None) -> str:
+def render(catalog: CatalogLike = None, *, plan: Plan | None = None) -> str:
     """Return one SQL file of all migrations, for an SQL editor; or what a plan would do, to be read.
 
     With ``plan`` it is ``plan.sql()``, which is not to be run. All that follows is about the file of all migrations.
@@ -103,7 +103,7 @@ def render(catalog: Catalog | None = None, *, plan: Plan | None = None) -> str:
     not run verify.sql: ``verify()`` does.
 
     Args:
-        catalog: The migrations; None for the built-in ones.
+        catalog: The migrations, or the path of their folder; None for the built-in ones.
         plan: A plan, which excludes ``catalog``; None for all migrations.
 
     Returns:

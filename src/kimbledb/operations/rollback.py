@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
-from kimbledb.catalog.catalog import Catalog
+from kimbledb.catalog.catalog import CatalogLike
 from kimbledb.errors import ConfigurationError
 from kimbledb.execution.command import ExitCode, Invocation, name_or_number
 from kimbledb.execution.rolling_back import RollbackRun
@@ -33,7 +33,7 @@ class Rollback(Request):
     Args:
         target: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them. None
             reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
-        catalog: The migrations; None for the built-in ones.
+        catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
         options: Deadline, timeouts and the like, in seconds; None for the defaults.
         progress: Called with each ``Event``; None for nobody.
@@ -119,7 +119,7 @@ async def rollback(
     phase: int | None = None,
     to: str | int | None = None,
     steps: int | None = None,
-    catalog: Catalog | None = None,
+    catalog: CatalogLike = None,
     schema: str | None = None,
     cascade: bool = False,
     allow_data_loss: bool = False,
@@ -140,7 +140,7 @@ async def rollback(
         phase: A phase's number: roll back all its migrations.
         to: The name or number of the last migration, in plan order, that stays; 0 rolls back everything.
         steps: How many to roll back, of those that history shows as applied last.
-        catalog: The migrations; None for the built-in ones.
+        catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``. It is never dropped.
         cascade: Whether to roll back the applied migrations that need one of these, too.
         allow_data_loss: Whether rows and values may be lost.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from kimbledb.catalog.catalog import Catalog
+from kimbledb.catalog.catalog import CatalogLike
 from kimbledb.errors import AlternativesError, ChangedMigrationError, ConfigurationError, UnknownMigrationError
 from kimbledb.execution import bootstrap, load_plan
 from kimbledb.execution.command import name_or_number
@@ -40,7 +40,7 @@ async def stamp(
     target: TargetLike,
     names: str | int | Iterable[str | int],
     *,
-    catalog: Catalog | None = None,
+    catalog: CatalogLike = None,
     schema: str | None = None,
     applied: bool = True,
     options: Options | None = None,
@@ -55,7 +55,7 @@ async def stamp(
             reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
         names: The name or number of a migration, or an iterable of these. With ``applied=False`` a name that history
             holds and the catalog does not, too.
-        catalog: The migrations; None for the built-in ones.
+        catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
         applied: Whether they are recorded as applied. False takes their rows away: ``migrate()`` applies them then.
         options: Deadline, timeouts and the like, in seconds; None for the defaults.

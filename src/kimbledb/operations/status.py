@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kimbledb.catalog.catalog import Catalog
+from kimbledb.catalog.catalog import CatalogLike
 from kimbledb.execution.load_plan import load_plan
 from kimbledb.execution.run import Request
 from kimbledb.model.forecast import Forecast, PastForecasts
@@ -29,7 +29,7 @@ GROUPS = ("database",)
 async def status(
     target: TargetLike = None,
     *,
-    catalog: Catalog | None = None,
+    catalog: CatalogLike = None,
     schema: str | None = None,
     options: Options | None = None,
 ) -> Status:
@@ -40,7 +40,7 @@ async def status(
     Args:
         target: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them. None
             reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
-        catalog: The migrations; None for the built-in ones.
+        catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
         options: Deadline, timeouts and the like, in seconds; None for the defaults.
 

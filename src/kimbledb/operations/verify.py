@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from typing import TYPE_CHECKING
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from kimbledb.catalog.catalog import Catalog
+from attrs import frozen
+
+from kimbledb.catalog.catalog import CatalogLike
 from kimbledb.errors import HistoryError, PlanningError, PreflightError
 from kimbledb.execution.command import ExitCode, Invocation, name_or_number
 from kimbledb.execution.run import Request
-from kimbledb.inspection import forms, history, security, snapshot
+from kimbledb.inspection import gathering, history, security
 from kimbledb.inspection.checks import verify_migrations
+from kimbledb.inspection.gathering import Looked
 from kimbledb.model.check import Check
-from kimbledb.model.forms import Forms
+from kimbledb.model.evidence import Evidence
 from kimbledb.model.migration import Migration, schemas_reached
 from kimbledb.model.names import quote_array, quote_literal
 from kimbledb.model.objects import Key
+from kimbledb.model.plan import Plan
 from kimbledb.model.reports import VerificationReport
-from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.state import DatabaseState
 from kimbledb.model.step import StepState
 from kimbledb.model.text import few
 from kimbledb.planning import drift, evidence
-from kimbledb.planning.fold import fold
+from kimbledb.planning.fold import Fold, fold
 from kimbledb.planning.planner import Goal, Planner
 from kimbledb.server import queries
 from kimbledb.server.notifications import call_scope
@@ -35,6 +40,8 @@ from kimbledb.server.targets import TargetLike
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
+T = TypeVar("T")
+
 GROUPS = ("database", "many")
 #: How many of its findings a check names. ``rows`` holds them all.
 _SHOWN = 5
@@ -46,7 +53,7 @@ class Verifier(Request):
     Args:
         target: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them. None
             reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
-        catalog: The migrations; None for the built-in ones.
+        catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
         options: Deadline, timeouts and the like, in seconds; None for the defaults.
         progress: Called with each ``Event``; None for nobody.
@@ -96,21 +103,22 @@ class Verifier(Request):
             if only is not None:
                 keys = [only] if isinstance(only, str | int) else list(only)
                 chosen = [self.catalog[key] for key in keys]
-                return VerificationReport(tuple(await verify_migrations(session, chosen, path, reached)))
-            found = await snapshot.take(session, self.schema, path, reached=self._reaches, owners=True)
-            recorded = await forms.read(session, self.schema, path)
-            applied, pending = self._standing(state, found, recorded)
-            owner = state.history_owner if state.stranger is None else None
-            checks = await verify_migrations(session, applied, path, reached, owner=owner)
-            if applied:
-                checks += self._drift(state, found, recorded, applied, pending)
-            checks += await self._whole_database(session, path)
-            checks += await _trust(session, self.schema, path, reached, owner)
-            declared = fold(applied, hosted=state.hosted).objects if applied else None
-            checks += await security.check(
-                session, self.schema, declared, closed=None if strict else self._closed(applied, hosted=state.hosted)
+                return VerificationReport(tuple((await verify_migrations(session, chosen, path, reached))[0]))
+            # The server answers while this process works on what it has.
+            answers, standing = await asyncio.gather(
+                session.ask_all(gathering.questions(self.catalog, self.schema, path, owners=True)),
+                _meanwhile(partial(self._by_history, state)),
             )
-            return VerificationReport(tuple(checks))
+            looked = cache(partial(gathering.looked_of, answers))
+            known = standing or self._by_schema(state, looked())
+            told, drifted = await asyncio.gather(
+                self._ask(session, state, known.applied, path, reached),
+                _meanwhile(lambda: self._drift(state, looked(), known)),
+            )
+            declared = known.declared.objects if known.applied else None
+            closed = None if strict else self._closed(known.applied, hosted=state.hosted)
+            found_too = security.checks_of(told.security, declared, closed=closed)
+            return VerificationReport((*told.of_migrations, *drifted, *told.of_database, *found_too))
 
         return await runner.run(work)
 
@@ -120,71 +128,76 @@ class Verifier(Request):
             return None
         return fold([each for each in applied if each.closed], hosted=hosted).objects.keys()
 
-    @property
-    def _reaches(self) -> list[str]:
-        return [name for migration in self.catalog for name in migration.reaches]
-
-    def _standing(
-        self, state: DatabaseState, found: Snapshot, recorded: Forms
-    ) -> tuple[list[Migration], list[Migration]]:
-        """Return the migrations that history records as applied, in order, and the others."""
-        planner = Planner(self.catalog)
-        goal = Goal(planner=planner, schema=self.schema, deciding=False)
+    def _by_history(self, state: DatabaseState) -> _Standing | None:
+        """Return which migrations are applied where history alone decides it, else None."""
+        history = state.history or ()
         try:
-            known = evidence.as_applied(planner.in_order(), state.history or ())
-            shown = evidence.weigh(known, found, hosted=state.hosted, forms=recorded)
-            plan = goal.plan(state.history, shown)
+            plan = self._goal.plan(history, Evidence(hosted=state.hosted))
         except PlanningError:  # migrate() reports why; what history records is verified all the same
-            names = {row.name for row in state.history or () if row.is_applied}
-            return [each for each in self.catalog if each.name in names], []
-        steps = [step for step in plan.steps if step.state not in (StepState.REPLACED, StepState.UNKNOWN)]
-        return (
-            evidence.as_applied(
-                (step.migration for step in steps if step.is_recorded and not step.runs_again), state.history or ()
-            ),
-            [step.migration for step in steps if not step.is_recorded or step.runs_again],
-        )
+            names = {row.name for row in history if row.is_applied}
+            return _Standing.of([each for each in self.catalog if each.name in names], [], state)
+        return _Standing.by(plan, state) if plan.is_decided else None
 
-    def _drift(
-        self,
-        state: DatabaseState,
-        found: Snapshot,
-        recorded: Forms,
-        applied: Sequence[Migration],
-        pending: Sequence[Migration],
-    ) -> list[Check]:
+    def _by_schema(self, state: DatabaseState, looked: Looked) -> _Standing:
+        """Return which migrations are applied, by history and by what the schema shows."""
+        goal = self._goal
+        return _Standing.by(goal.plan(state.history, gathering.weighed(goal.planner, state, looked)), state)
+
+    @property
+    def _goal(self) -> Goal:
+        return Goal(planner=Planner(self.catalog), schema=self.schema, deciding=False)
+
+    def _drift(self, state: DatabaseState, looked: Looked, standing: _Standing) -> list[Check]:
+        if not standing.applied:
+            return []
         # Migrations of a newer version may have changed what this version declares.
         newer = any(row.version and row.is_applied and row.name not in self.catalog for row in state.history or ())
-        return drift.checks(applied, pending, found, forms=recorded, hosted=state.hosted, informative=newer)
+        return drift.checks(
+            standing.applied,
+            standing.pending,
+            looked.found,
+            forms=looked.recorded,
+            hosted=state.hosted,
+            informative=newer,
+        )
 
-    async def _whole_database(self, session: Session, path: Sequence[str]) -> list[Check]:
-        rows = await session.ask(
+    async def _ask(
+        self,
+        session: Session,
+        state: DatabaseState,
+        applied: Sequence[Migration],
+        path: Sequence[str],
+        reached: Sequence[str],
+    ) -> _Told:
+        """Run the checks of migrations, and ask about the whole database."""
+        owner = state.history_owner if state.stranger is None else None
+        of_migrations, dangers = await verify_migrations(session, applied, path, reached, owner=owner)
+        questions = [
             queries.printed(
                 "whole_database",
                 quote_literal(path_of(path)),
                 schema=quote_literal(self.schema),
                 extensions=quote_array(self.catalog.extensions),
-            )
-        )
-        return [
-            Check(
-                migration=None,
-                name=row["name"],
-                passed=row["passed"],
-                expected=row.get("expected"),
-                found=row.get("found"),
-                rows=tuple(row.get("rows") or ()),
-                hint=row.get("hint"),
-                informative=row.get("informative", False),
-            )
-            for row in rows
+            ),
+            queries.question("overloads", schemas=quote_array(path)),
+            queries.question("beside_history", schema=quote_literal(self.schema)),
+            *security.questions(self.schema),
         ]
+        # Before the checks of migrations it was asked whom this role trusts, and not whom the owner of history does.
+        unasked = owner is not None or not applied
+        if unasked:
+            questions.append(queries.answering(strangers_in(path, reached, owner=owner)))
+        whole, overloads, beside, *answers = await session.ask_all(questions)
+        if unasked:
+            dangers = gaps_of(answers.pop())
+        of_database = [_check_of(row) for row in whole] + _trust(owner, dangers, overloads, beside)
+        return _Told(of_migrations, of_database, answers)
 
 
 async def verify(
     target: TargetLike = None,
     *,
-    catalog: Catalog | None = None,
+    catalog: CatalogLike = None,
     schema: str | None = None,
     only: str | int | Iterable[str | int] | None = None,
     strict: bool = False,
@@ -195,7 +208,7 @@ async def verify(
     Args:
         target: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them. None
             reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
-        catalog: The migrations; None for the built-in ones.
+        catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
         only: A migration's name or number, or several: run their checks alone, applied or not. None for all.
         strict: Whether the security checks fail that otherwise warn of what is in no closed catalog.
@@ -235,11 +248,60 @@ async def command(invocation: Invocation) -> int:
     return ExitCode.DONE if report.ok else ExitCode.REFUSED
 
 
-async def _trust(
-    session: Session, schema: str, path: Sequence[str], reached: Sequence[str], owner: str | None
+@frozen
+class _Standing:
+    """Which migrations are applied, as history records it."""
+
+    #: In the order of the plan.
+    applied: Sequence[Migration]
+    #: The others of the catalog, without the alternatives that are not used.
+    pending: Sequence[Migration]
+    #: What the applied ones declare.
+    declared: Fold
+
+    @classmethod
+    def of(cls, applied: Sequence[Migration], pending: Sequence[Migration], state: DatabaseState) -> _Standing:
+        return cls(applied, pending, fold(applied, hosted=state.hosted))
+
+    @classmethod
+    def by(cls, plan: Plan, state: DatabaseState) -> _Standing:
+        steps = [step for step in plan.steps if step.state not in (StepState.REPLACED, StepState.UNKNOWN)]
+        applied = (step.migration for step in steps if step.is_recorded and not step.runs_again)
+        pending = [step.migration for step in steps if not step.is_recorded or step.runs_again]
+        return cls.of(evidence.as_applied(applied, state.history or ()), pending, state)
+
+
+class _Told(NamedTuple):
+    """What the database answers beside its snapshot."""
+
+    of_migrations: Sequence[Check]
+    of_database: Sequence[Check]
+    #: The answers to the questions of security.
+    security: Sequence[Any]
+
+
+async def _meanwhile(work: Callable[[], T]) -> T:
+    """Do work of this process that ``asyncio.gather()`` begins once a message is on its way."""
+    return work()
+
+
+def _check_of(row: Mapping[str, Any]) -> Check:
+    return Check(
+        migration=None,
+        name=row["name"],
+        passed=row["passed"],
+        expected=row.get("expected"),
+        found=row.get("found"),
+        rows=tuple(row.get("rows") or ()),
+        hint=row.get("hint"),
+        informative=row.get("informative", False),
+    )
+
+
+def _trust(
+    owner: str | None, dangers: Sequence[tuple[str, str]], overloads: Sequence[str], beside: Sequence[str]
 ) -> list[Check]:
-    """Check that no stranger owns or may make what would be called, and report what of one's own is worth knowing."""
-    dangers = gaps_of(await session.ask(queries.answering(strangers_in(path, reached, owner=owner))))
+    """Return the check that no stranger owns or may make what would be called, and what of one's own is worth knowing."""
     strangers = Check(
         migration=None,
         name="strangers",
@@ -250,19 +312,15 @@ async def _trust(
         hint="; ".join(cure for _, cure in dangers[:_SHOWN]) or None,
     )
     told = [strangers]
-    for name, expected, question in (
+    for name, expected, found in (
         (
             "functions beside the server's",
             "known: scripts and checks call them where their arguments fit better",
-            queries.question("overloads", schemas=quote_array(path)),
+            overloads,
         ),
-        (
-            "triggers on history",
-            "known: they fire where history is written",
-            queries.question("beside_history", schema=quote_literal(schema)),
-        ),
+        ("triggers on history", "known: they fire where history is written", beside),
     ):
-        if found := await session.ask(question):
+        if found:
             told.append(
                 Check(
                     migration=None,

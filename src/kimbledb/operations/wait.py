@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kimbledb.catalog.catalog import Catalog
+from kimbledb.catalog.catalog import CatalogLike
 from kimbledb.events import Done, Watcher
 from kimbledb.execution.awaited import Awaited
 from kimbledb.execution.run import Request
@@ -28,7 +28,7 @@ GROUPS = ("database",)
 async def wait(
     target: TargetLike = None,
     *,
-    catalog: Catalog | None = None,
+    catalog: CatalogLike = None,
     schema: str | None = None,
     progress: Watcher | None = None,
     options: Options | None = None,
@@ -41,7 +41,7 @@ async def wait(
     Args:
         target: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them. None
             reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
-        catalog: The migrations; None for the built-in ones.
+        catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
         progress: Called with each ``Event``; None for nobody.
         options: Deadline, timeouts and the like, in seconds; None for the defaults.

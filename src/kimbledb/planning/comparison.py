@@ -89,7 +89,8 @@ class Comparison:
         return _in_words(self.found, self.declared, "another")
 
 
-_RIGHT = Comparison(Verdict.RIGHT)
+#: The comparison of an object that is as declared.
+RIGHT = Comparison(Verdict.RIGHT)
 
 
 def compare(
@@ -104,18 +105,18 @@ def compare(
         recorded: The form that history records, or None.
     """
     if declared == found:
-        return _RIGHT
+        return RIGHT
     structural = _differing(structure(declared), structure(found))
     textual = _differing(declared, found)
     if not textual:
-        return _RIGHT
+        return RIGHT
     proven = recorded is not None and form is not None and recorded.doubt is None and form != recorded.form
     if structural or proven:
         return _of(Verdict.DIFFERS, textual if proven else structural, declared, found)
     if recorded is None or form is None:
         return _of(Verdict.UNKNOWN, textual, declared, found, _NO_RECORD)
     if form == recorded.form:
-        return _RIGHT
+        return RIGHT
     return _of(Verdict.UNKNOWN, textual, declared, found, recorded.doubt)
 
 

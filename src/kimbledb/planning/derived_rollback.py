@@ -394,14 +394,13 @@ class _Derivation:
         """
         if (known := self._known.get((renamed_back, whole))) is None:
             kinds = OBJECT_KINDS if whole else _HOMES
-            before, after = (
-                [each for each in objects.values() if each.kind in kinds] for objects in (self._before, self._after)
-            )
+            found: Iterable[DatabaseObject] = self._after.values()
             if renamed_back:
-                found = [*map(self.as_before, after), *before]
-            else:
-                found = [*(under_new_names(each, self._renames) for each in before), *after]
-            known = self._known[renamed_back, whole] = {each.key: each.facts or {} for each in found}
+                found = (*map(self.as_before, self._after.values()), *self._before.values())
+            elif self._renames or self._dropped:
+                found = (*(under_new_names(each, self._renames) for each in self._before.values()), *found)
+            known = {each.key: each.facts or {} for each in found if each.kind in kinds}
+            self._known[renamed_back, whole] = known
         return known
 
     @property

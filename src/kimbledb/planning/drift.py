@@ -23,7 +23,7 @@ from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.text import counted, few
 from kimbledb.planning import drift_cures as cures
 from kimbledb.planning.closed import CLOSED_TO, is_known, without_counter
-from kimbledb.planning.comparison import Comparison, compare, same_type, without_defaults
+from kimbledb.planning.comparison import RIGHT, Comparison, compare, same_type, without_defaults
 from kimbledb.planning.fold import (
     RELATIONS,
     Belongings,
@@ -255,10 +255,10 @@ class _Drift:
         drifted: dict[Key, tuple[Comparison, Check]] = {}
         for item in self.wanted:
             there = self._found.objects.get(item.key)
-            if there is None or item.each.facts is None or item.each.kind in _LEFT_OUT or self._is_covered(item):
+            if there is None or item.each.facts is None or item.each.kind in _LEFT_OUT:
                 continue
             comparison = self._compared(item)
-            if comparison.is_right or self._is_accepted(item, comparison):
+            if comparison.is_right or self._is_covered(item) or self._is_accepted(item, comparison):
                 continue
             if comparison.is_unknown:
                 self.doubtful.append(_Doubtful(item, comparison))
@@ -301,8 +301,9 @@ class _Drift:
         if not self._all_known:
             return checks
         for key, facts in self._found.objects.items():
-            granting = key in self.wanted.objects or key in self._ahead.objects
-            if key[0] != "privilege" or "may" not in facts or granting:
+            if key[0] != "privilege" or "may" not in facts:
+                continue
+            if key in self.wanted.objects or key in self._ahead.objects:
                 continue
             target, role = granted(key[1])
             item = self._closed(target) if role in CLOSED_TO and target != "schema" else None
@@ -362,9 +363,12 @@ class _Drift:
         return any(owner is not None and quoted(owner) == role for owner in owned)
 
     def _compared(self, item: FoldedObject) -> Comparison:
+        declared, there = item.each.facts or {}, self._facts_of(item)
+        if declared == there:
+            return RIGHT  # the form is a hash, and most objects need none
         return compare(
-            item.each.facts or {},
-            self._facts_of(item),
+            declared,
+            there,
             form=self._found.forms.get(item.key),
             recorded=self._forms.of(item.migration.name, item.declared_as),
         )

@@ -20,13 +20,14 @@ from kimbledb.model.migration import Migration
 from kimbledb.model.objects import OBJECT_KINDS, DatabaseObject, Key
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning.closed import CLOSED_TO, is_known, undeclared
-from kimbledb.planning.comparison import Comparison, compare, same_type
+from kimbledb.planning.comparison import RIGHT, Comparison, compare, same_type
 from kimbledb.planning.doors import Doors, Others
 from kimbledb.planning.fold import NAMED_ALIKE, Fold, FoldedObject, fold, owners_of, renamed, split, under_former_names
 
-#: Kinds that prove that a migration was applied. Comments and privileges prove nothing: they are often missing in a
-#: schema that was made by hand.
+#: Kinds that prove that a migration was applied. A comment or a privilege may be anybody's.
 _PROVING = frozenset(OBJECT_KINDS) - {"comment", "privilege", "default privilege"}
+#: Kinds that are missed where the rest of a migration is there.
+_SAID = frozenset({"comment", "privilege"})
 #: Kinds that migrations do not change where an object has a form of its own.
 _KEPT = frozenset({"column", "constraint"})
 
@@ -131,12 +132,12 @@ class _Scales:
             return None
         weighed.missing += self._later_names(migration)
         begun = bool(weighed.present or weighed.conflicts)
-        closes = migration.closed and self._all_known
-        doors = self._doors(migration) if closes else None
-        if begun and closes:
-            weighed.missing += self._open(migration)
-        if begun and doors is not None:
-            weighed.missing += [f"the removal of {each}" for each in doors.removals()]
+        doors = self._doors(migration) if migration.closed and self._all_known else None
+        if begun:
+            weighed.missing += self._unsaid(migration)
+            if doors is not None:
+                weighed.missing += self._open(migration)
+                weighed.missing += [f"the removal of {each}" for each in doors.removals()]
         if migration.is_repair:
             _weigh_repair(migration, self._found, weighed)
         in_the_way = not begun and doors is not None and bool(doors.overloads())
@@ -207,20 +208,34 @@ class _Scales:
             others=self._others,
         )
 
+    def _said(self, migration: Migration) -> Iterator[tuple[DatabaseObject, FoldedObject]]:
+        """Yield the comments and privileges that a migration declares, and that are to be there, each with its last form."""
+        for statement in migration.declarations.on(hosted=self._hosted):
+            for each in (*statement.creates, *statement.changes):
+                last = self._fold.since(migration, each.key)[-1:]
+                if each.kind in _SAID and last and last[0].key in self._fold.objects:
+                    yield each, last[0]
+
+    def _unsaid(self, migration: Migration) -> Iterator[str]:
+        """Yield the comments and privileges that objects of a migration lack: its script may have ended before them."""
+        for each, last in self._said(migration):
+            # Where its object is missed, that says it all. The sequence of an identity column is no object by itself.
+            described = owners_of(last.key, last.each.facts)[:1]
+            is_missed = any(key in self._fold.objects and key not in self._found.objects for key in described)
+            if last.key not in self._found.objects and not is_missed:
+                yield str(each)
+
     def _open(self, migration: Migration) -> Iterator[str]:
-        """Yield the privileges that a migration of a closed catalog declares or takes back, and that are otherwise."""
-        declared = [
+        """Yield what a migration of a closed catalog declares or takes back of privileges, and what is otherwise."""
+        for each, last in self._said(migration):
+            there = self._found.objects.get(last.key)
+            if each.kind == "privilege" and there is not None and compare(last.each.facts or {}, there).differs:
+                yield str(each)
+        declared = (
             each
             for statement in migration.declarations.on(hosted=self._hosted)
             for each in (*statement.creates, *statement.changes)
-        ]
-        for each in declared:
-            last = self._fold.since(migration, each.key)[-1:]
-            if each.kind != "privilege" or not last or last[0].key not in self._fold.objects:
-                continue
-            there = self._found.objects.get(last[0].key)
-            if there is None or compare(last[0].each.facts or {}, there).differs:
-                yield str(each)
+        )
         people = CLOSED_TO | self._found.inherited
         for key in undeclared(self._found.objects, self._fold.objects, (each.key for each in declared), people):
             yield f"the removal of {DatabaseObject(*key)}"
@@ -290,10 +305,13 @@ class _Scales:
         }
 
     def _compared(self, item: FoldedObject) -> Comparison:
+        declared, there = item.each.facts or {}, self._found.objects[item.key]
+        if declared == there:
+            return RIGHT  # the form is a hash, and most objects need none
         recorded = self._forms.of(item.migration.name, item.declared_as)
         return compare(
-            item.each.facts or {},
-            self._found.objects[item.key],
+            declared,
+            there,
             form=self._found.forms.get(item.key),
             recorded=recorded,
         )

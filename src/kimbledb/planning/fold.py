@@ -312,6 +312,8 @@ def under_new_names(each: DatabaseObject, renames: Mapping[Key, str]) -> Databas
         each: The object.
         renames: The new name of each renamed object, by its old kind and name.
     """
+    if not renames:
+        return each
     name = _new_name(each.key, renames)
     facts, source = each.facts, each.source
     if source is not None and name != each.name:

@@ -477,7 +477,8 @@ def _unapplied_state(migration: Migration, evidence: Evidence, *, made_elsewhere
         made_elsewhere: Whether history holds nothing that kimbledb applied.
     """
     finding = evidence.findings.get(migration.name)
-    if finding is None and migration.is_declared and made_elsewhere and _are_there(evidence):
+    # The declarations last: they are in a file that a run without evidence need not read.
+    if finding is None and made_elsewhere and _are_there(evidence) and migration.is_declared:
         return StepState.PENDING, "not applied yet, or it makes nothing that the schema can show"
     if finding is None or finding.state is ObjectState.MISSING:
         return StepState.PENDING, "not applied yet"

@@ -35,13 +35,16 @@ class Expectation:
             hosted: Whether the database has the roles of a hosted platform.
             staying: Objects that the migration declares to make, and that its rollback leaves.
         """
+        given_up: list[Key] = []
         for statement in migration.declarations.on(hosted=hosted):
             going = [each.key for each in statement.creates if each.key not in staying]
             self.objects |= dict.fromkeys(going)
+            given_up += going
             for key in [key for key in going if key[0] in GRANTED]:
                 del self.objects[key]  # somebody else may have granted more
             for (kind, old), new in statement.renames.items():
                 self.objects[kind, new] = None
+                given_up.append((kind, new))
                 if (kind, old) in before:
                     self.objects[kind, old] = {}
             for each in statement.changes:
@@ -55,7 +58,9 @@ class Expectation:
             self.objects |= {key: before[key].facts or {} for key in (*drops, *along) if key in before}
         # A name that is given up and taken again belongs to the object of before.
         self.objects |= {
-            key: {} for key, facts in self.objects.items() if facts is None and key in before and key not in staying
+            key: {}
+            for key in given_up
+            if key in before and key not in staying and key in self.objects and self.objects[key] is None
         }
 
     def forget(self, migration: Migration) -> None:

@@ -316,9 +316,11 @@ def _publishes_own_tables(words: str, around: Around) -> bool:
 def _of_definitions(words: str, text: str, around: Around) -> Iterator[str]:
     """Yield what a CREATE does; a CREATE TABLE AS may call functions, and all others run nothing."""
     yield from _of_others(words, text, around)
-    if re.match(r"create\s+(?:\w+\s+)*?(?:table|materialized\s+view)\b", words, re.IGNORECASE):
+    if re.match(r"create\s+(?:\w+\s+)*?(?:table|materialized\s+view)\b", words, re.IGNORECASE) and re.search(
+        r"\bas\b", words, re.IGNORECASE
+    ):
         for found in _CALL.finditer(words):
-            if (name := _name(found["name"])) in around.volatile and re.search(r"\bas\b", words, re.IGNORECASE):
+            if (name := _name(found["name"])) in around.volatile:
                 yield f"calls {name}(), which may change rows"
 
 

@@ -39,12 +39,16 @@ UNSAFE_PATH: Final = "KD007"
 OTHER_SHAPE: Final = "KD008"
 #: The server would read the message by other settings than those it is written for.
 READ_OTHERWISE: Final = "KD009"
+#: A script changed history, or what guards it.
+HISTORY_CHANGED: Final = "KD011"
 #: A script passed over an index that is not valid.
 INDEX_NOT_VALID: Final = "KD012"
 #: An object that a migration declares is missing, not valid or a stranger's, or one that it drops still exists.
 NOT_PROVED: Final = "KD013"
 #: The objects or the rows are not those of the plan that was signed.
 PLAN_MOVED: Final = "KD014"
+#: A short look saw a sign of what only a long one can tell; the detail says of what.
+LOOK_CLOSER: Final = "KD015"
 
 # Notices: a block answers, and its transaction goes on.
 #: The process of the server that runs the transaction.

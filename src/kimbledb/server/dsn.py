@@ -19,14 +19,15 @@ from kimbledb.errors import ConfigurationError
 from kimbledb.server.address import Address, address_of
 from kimbledb.server.parameters import HINT, UNDERSTOOD, in_libpq_terms
 
-_SCHEME = re.compile(r"postgres(?:ql)?(?P<driver>\+\w+)?://")
-_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_HOST_AND_PORT = re.compile(r"(?:\[(?P<ip>[^\]]*)\]|(?P<host>[^\[\]:]*))(?::(?P<port>[^:]*))?")
+# They are compiled by the first DSN that needs them.
+_SCHEME = r"postgres(?:ql)?(?P<driver>\+\w+)?://"
+_PERCENT = r"%(?![0-9A-Fa-f]{2})"
+_HOST_AND_PORT = r"(?:\[(?P<ip>[^\]]*)\]|(?P<host>[^\[\]:]*))(?::(?P<port>[^:]*))?"
 #: The begin of ``key=value`` pairs, and one pair. The value is quoted or ends at a space; \\ and \' are \ and '.
-_PAIRS = re.compile(r"[A-Za-z_][\w.]*\s*=")
-_PAIR = re.compile(r"\s*([^\s=]+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|((?!')(?:[^\s\\]|\\.)*))", re.DOTALL)
+_PAIRS = r"[A-Za-z_][\w.]*\s*="
+_PAIR = r"(?s:\s*([^\s=]+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|((?!')(?:[^\s\\]|\\.)*)))"
 #: A password as consoles and examples print it, for the reader to replace.
-_PLACEHOLDER = re.compile(r"[\[<{][\w -]*password[\w -]*[\]>}]|\*{6,}", re.IGNORECASE)
+_PLACEHOLDER = r"(?i:[\[<{][\w -]*password[\w -]*[\]>}]|\*{6,})"
 
 
 def with_database(dsn: str, database: str) -> str:
@@ -36,7 +37,7 @@ def with_database(dsn: str, database: str) -> str:
         dsn: A DSN. A database in its query is replaced, too.
         database: The name of the other database.
     """
-    if _SCHEME.match(dsn.strip()) is None:
+    if re.match(_SCHEME, dsn.strip()) is None:
         # Of several values of one parameter the last one counts.
         escaped = database.replace("\\", "\\\\").replace("'", "\\'")
         return f"{dsn} dbname='{escaped}'"
@@ -74,17 +75,17 @@ def parameters_of(dsn: str, name: str) -> dict[str, str]:
 
 def _parameters(dsn: str) -> dict[str, str]:
     """See ``parameters_of()``. Of several values of one parameter the last one counts."""
-    scheme = _SCHEME.match(dsn)
+    scheme = re.match(_SCHEME, dsn)
     if scheme is not None:
         found = _of_uri(dsn, scheme)
-    elif _PAIRS.match(dsn):
+    elif re.match(_PAIRS, dsn):
         found = _of_pairs(dsn)
     elif dsn[:1] in ("'", '"', "`"):
         raise _Unreadable("begins with a quotation mark; such marks belong to a shell or a file, and not to the value")
     else:
         # Without the slashes asyncpg would silently connect to 127.0.0.1.
         raise _Unreadable("does not begin with postgresql://, and holds no pairs such as host=localhost dbname=app")
-    if _PLACEHOLDER.fullmatch(found.get("password", "")):
+    if re.fullmatch(_PLACEHOLDER, found.get("password", "")):
         raise _Unreadable("holds a placeholder where the password belongs")
     return in_libpq_terms(found)
 
@@ -116,7 +117,7 @@ def _of_pairs(dsn: str) -> dict[str, str]:
     found: dict[str, str] = {}
     place = 0
     while place < len(dsn):
-        pair = _PAIR.match(dsn, place)
+        pair = re.compile(_PAIR).match(dsn, place)
         if pair is None:
             raise _Unreadable("holds a parameter without a value, or a quotation mark that is not closed")
         key, quoted, plain = pair.groups()
@@ -142,7 +143,7 @@ def hosts_with_ports(places: list[str]) -> dict[str, str]:
 
 
 def _of_hosts(authority: str) -> dict[str, str]:
-    matches = [_HOST_AND_PORT.fullmatch(each) for each in authority.split(",")]
+    matches = [re.fullmatch(_HOST_AND_PORT, each) for each in authority.split(",")]
     if not all(matches):
         raise _Unreadable("has an unreadable port or host")
     hosts = [match["ip"] or match["host"] or "" for match in matches if match]
@@ -154,7 +155,7 @@ def _of_hosts(authority: str) -> dict[str, str]:
 
 
 def _decoded(text: str) -> str:
-    if _PERCENT.search(text):
+    if re.search(_PERCENT, text):
         raise _Unreadable("holds a % that begins no percent-encoded character")
     try:
         decoded = unquote(text, errors="strict")

@@ -84,7 +84,18 @@ def filled(name: str, /, **values: str) -> str:
         name: The file, without ``.sql``.
         values: The text for each placeholder, quoted by the caller.
     """
-    return fill(text_of(name), **values)
+    pieces, names = _pieces(name)
+    filled: list[str] = []
+    for piece, placeholder in zip(pieces, names, strict=True):
+        filled += (piece, values.get(placeholder, f"{{{placeholder}}}"))
+    return "".join(filled[:-1])
+
+
+@cache
+def _pieces(name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the texts of a file between its placeholders, and the placeholder behind each: none behind the last."""
+    parts = _PLACEHOLDER.split(text_of(name))
+    return tuple(parts[::2]), (*parts[1::2], "")
 
 
 def fill(text: str, /, **values: str) -> str:

@@ -32,6 +32,21 @@ def guard_of(schemas: Sequence[str], reached: Sequence[str] = ()) -> str:
     )
 
 
+def guard_briefly(schemas: Sequence[str]) -> str:
+    """Return the body of a block that fails with ``LOOK_CLOSER`` unless it is plain that ``guard_of()`` would not fail.
+
+    Args:
+        schemas: The schemas of the search_path.
+    """
+    tables = (f"{quote_identifier(each)}.{name}" for each in schemas for name in ("migration_history", "migration_log"))
+    return queries.filled(
+        "guard_briefly",
+        schemas=quote_array(schemas),
+        tables=", ".join(f"to_regclass({quote_literal(each)})" for each in tables),
+        closer=queries.filled("look_closer", what="'strangers'"),
+    )
+
+
 def strangers_in(schemas: Sequence[str], reached: Sequence[str] = (), *, owner: str | None = None) -> str:
     """Return the query that lists the objects that strangers own or may create in schemas: object, reason, cure.
 

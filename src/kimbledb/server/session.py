@@ -88,6 +88,8 @@ class Session:
         self.commits: Sequence[int] = ()
         #: How many transactions of the last message the server has begun, of those that begin with ``remember()``.
         self.begun = 0
+        #: The names of the settings that a script may change in it; none where the server was not asked for them.
+        self.settable: Sequence[str] = ()
         #: The part of the message before the second argument of ``transact()``, where one message carried both.
         self.prefix = ""
         #: The state of the session before the transaction that a rollback does not restore.
@@ -290,22 +292,34 @@ class Session:
             block: The question, as a block.
             read_only: Whether the transaction is read-only.
         """
+        [answer] = await self.ask_all([block], read_only=read_only)
+        return answer
+
+    async def ask_all(self, blocks: Iterable[str], *, read_only: bool = True) -> list[Any]:
+        """Ask questions in one transaction and one message, and return the answer of each.
+
+        Args:
+            blocks: The questions, each as a block.
+            read_only: Whether the transaction is read-only.
+        """
         mode = "READ ONLY" if read_only else "READ WRITE"
         settings = self.settings() + pin(PINNED_FOR_QUESTIONS)
-        [answer] = await self.send(f"BEGIN ISOLATION LEVEL READ COMMITTED {mode};\n{settings}{block}COMMIT;\n")
-        return answer.value
+        answers = await self.send(f"BEGIN ISOLATION LEVEL READ COMMITTED {mode};\n{settings}{''.join(blocks)}COMMIT;\n")
+        return [answer.value for answer in answers]
 
-    def settings(self, *, statement_timeout: float | None = None, for_session: bool = False) -> str:
+    def settings(self, *, statement_timeout: float | None = None, for_session: bool = False, waits: bool = True) -> str:
         """Return the statements that open every transaction, before the first name is looked up.
 
         Args:
             statement_timeout: Seconds, or None for the options' value.
             for_session: Whether the settings hold for the whole session, which must then be our own.
+            waits: Whether COMMIT waits for the disk; the next one that does makes this one durable, too.
         """
         pinned = {**PINNED, **limits_of(self.options, statement_timeout)}
-        return (
-            self.path(for_session=for_session) + pin(pinned, for_session=for_session) + durable(for_session=for_session)
-        )
+        if not waits:
+            pinned["synchronous_commit"] = "off"
+        path = self.path(for_session=for_session) + pin(pinned, for_session=for_session)
+        return path + (durable(for_session=for_session) if waits else "")
 
     @staticmethod
     def remember(named: Iterable[str] = ()) -> str:
@@ -322,9 +336,16 @@ class Session:
         return setting("kimbledb.session", self._before)
 
     @staticmethod
-    def leaving() -> str:
-        """Return the block that restores, right before COMMIT, the state of the session after a script."""
-        return queries.block("leave", unlock=queries.text_of("unlock"), lock_class=str(LOCK_CLASS))
+    def leaving(*, brief: bool = False) -> str:
+        """Return the block that restores, right before COMMIT, the state of the session after a script.
+
+        Args:
+            brief: Whether it fails with ``LOOK_CLOSER`` where there is more to restore than the search_path.
+        """
+        values = {"lock_class": str(LOCK_CLASS), "deallocated": queries.text_of("deallocated")}
+        if brief:
+            return queries.block("leave_briefly", closer=queries.filled("look_closer", what="'session'"), **values)
+        return queries.block("leave", unlock=queries.text_of("unlock"), **values)
 
     def _clearing(self) -> str:
         """Return the block that restores, after a ROLLBACK, the state that the ROLLBACK did not restore."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 
 from kimbledb.model.names import quote_literal
 from kimbledb.server import queries
@@ -80,7 +81,12 @@ def pin(settings: Mapping[str, str], *, for_session: bool = False) -> str:
         settings: The values by name.
         for_session: Whether the values hold for the whole session, or for the transaction alone.
     """
-    return queries.filled("pin", values=settings_values(settings), local=str(not for_session).lower()) + "\n"
+    return _pinning(tuple(settings.items()), for_session=for_session)
+
+
+@lru_cache(maxsize=64)  # each of thousands of transactions of a run pins the same
+def _pinning(settings: tuple[tuple[str, str], ...], *, for_session: bool) -> str:
+    return queries.filled("pin", values=settings_values(dict(settings)), local=str(not for_session).lower()) + "\n"
 
 
 def settings_values(settings: Mapping[str, str]) -> str:
@@ -90,7 +96,16 @@ def settings_values(settings: Mapping[str, str]) -> str:
 
 def setting(name: str, value: object) -> str:
     """Return the statement that hands a value to our blocks as JSON, for this transaction alone."""
-    return f"SELECT pg_catalog.set_config({quote_literal(name)}, {quote_literal(json.dumps(value))}, true);\n"
+    return handed({name: value})
+
+
+def handed(values: Mapping[str, object]) -> str:
+    """Return the statement that hands values to our blocks as JSON, for this transaction alone."""
+    each = (
+        f"pg_catalog.set_config({quote_literal(name)}, {quote_literal(json.dumps(value))}, true)"
+        for name, value in values.items()
+    )
+    return f"SELECT {', '.join(each)};\n"
 
 
 def durable(*, for_session: bool = False) -> str:

@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from .steps import Step, timed
+from .steps import Package, Step, timed
 
-NAME = "Alembic"
-DISTRIBUTION = "alembic"
-REQUIREMENTS: tuple[str, ...] = ("alembic", "psycopg[binary]")
-UNCHECKED: tuple[str, ...] = ()
-CLONES_BESIDE = ""
+PACKAGE = Package("Alembic", "alembic", ("alembic", "--version"), ("alembic", "psycopg[binary]"))
 
 _INI = """[alembic]
 script_location = {folder}/migrations
@@ -89,6 +85,16 @@ def write(folder: Path, steps: Sequence[Step]) -> None:
 def command(folder: Path, _dsn: str) -> tuple[str, ...]:
     """Return the command line."""
     return ("alembic", "-c", str(folder / "alembic.ini"), "upgrade", "head")
+
+
+def status(folder: Path, _dsn: str) -> tuple[str, ...]:
+    """Return the command line."""
+    return ("alembic", "-c", str(folder / "alembic.ini"), "current")
+
+
+def mark(_folder: Path, steps: Sequence[Step]) -> str:
+    """Return the SQL: only the last is recorded."""
+    return f"UPDATE alembic_version SET version_num = '{steps[-1].number:05}'"
 
 
 def migrate(folder: Path, _dsn: str, count: int) -> list[float]:

@@ -9,13 +9,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .steps import Step, timed
+from .steps import Package, Step, timed, values
 
-NAME = "Django"
-DISTRIBUTION = "django"
-REQUIREMENTS: tuple[str, ...] = ("django", "psycopg[binary]")
-UNCHECKED: tuple[str, ...] = ()
-CLONES_BESIDE = "clones"
+PACKAGE = Package(
+    "Django",
+    "django",
+    ("python", "-m", "django", "--version"),
+    ("django", "psycopg[binary]"),
+    clones_beside="clones",
+)
 
 _MANAGE = """
 import os
@@ -77,6 +79,17 @@ def write(folder: Path, steps: Sequence[Step]) -> None:
 def command(folder: Path, _dsn: str) -> tuple[str, ...]:
     """Return the command line."""
     return ("python", str(folder / "manage.py"), "migrate")
+
+
+def status(folder: Path, _dsn: str) -> tuple[str, ...]:
+    """Return the command line."""
+    return ("python", str(folder / "manage.py"), "showmigrations")
+
+
+def mark(_folder: Path, steps: Sequence[Step]) -> str:
+    """Return the SQL."""
+    rows = values((f"{step.number:05}_{step.identifier}",) for step in steps[1:])
+    return f"INSERT INTO django_migrations (app, name, applied) SELECT 'app', name, now() FROM ({rows}) AS v (name)"
 
 
 def migrate(folder: Path, _dsn: str, count: int) -> list[float]:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from .steps import Step, awaited
+from .steps import Package, Step, awaited, values
 
-NAME = "pgfast"
-DISTRIBUTION = "pgfast"
-REQUIREMENTS: tuple[str, ...] = ("asyncpg>=0.30", "fastapi>=0.121.2")
-# It declares Python 3.14, and runs on those before, too.
-UNCHECKED: tuple[str, ...] = ("pgfast",)
-CLONES_BESIDE = "pools"
+PACKAGE = Package(
+    "pgfast",
+    "pgfast",
+    ("pgfast", "--version"),
+    ("asyncpg>=0.30", "fastapi>=0.121.2"),
+    # It declares Python 3.14, and runs on those before, too.
+    ("pgfast",),
+    clones_beside="pools",
+)
 
 #: As its pytest plugin sets the pool of a test's database.
 _FEWEST, _MOST = 2, 5
@@ -26,12 +30,31 @@ def write(folder: Path, steps: Sequence[Step]) -> None:
     for step in steps:
         depends = f"-- depends_on: {step.number - 1}\n" if step.number > 1 else ""
         for way, sql in (("up", step.apply), ("down", step.rollback)):
-            (folder / "migrations" / f"{step.number:05}_{step.identifier}_{way}.sql").write_text(depends + sql)
+            _file(folder, step, way).write_text(depends + sql)
 
 
 def command(_folder: Path, _dsn: str) -> tuple[str, ...]:
     """Return the command line."""
     return ("pgfast", "schema", "up")
+
+
+def status(_folder: Path, _dsn: str) -> tuple[str, ...]:
+    """Return the command line."""
+    return ("pgfast", "schema", "status")
+
+
+def mark(folder: Path, steps: Sequence[Step]) -> str:
+    """Return the SQL."""
+    rows = values((step.number, step.identifier, _checksum(folder, step)) for step in steps[1:])
+    return f"INSERT INTO _pgfast_migrations (version, name, checksum) {rows}"
+
+
+def _checksum(folder: Path, step: Step) -> str:
+    return hashlib.sha256(b"".join(_file(folder, step, way).read_bytes() for way in ("up", "down"))).hexdigest()
+
+
+def _file(folder: Path, step: Step, way: str) -> Path:
+    return folder / "migrations" / f"{step.number:05}_{step.identifier}_{way}.sql"
 
 
 def migrate(folder: Path, dsn: str, count: int) -> list[float]:

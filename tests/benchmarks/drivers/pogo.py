@@ -6,13 +6,9 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from .steps import Step, awaited
+from .steps import Package, Step, awaited, values
 
-NAME = "pogo"
-DISTRIBUTION = "pogo-migrate"
-REQUIREMENTS: tuple[str, ...] = ("pogo-migrate",)
-UNCHECKED: tuple[str, ...] = ()
-CLONES_BESIDE = ""
+PACKAGE = Package("pogo", "pogo-migrate", ("pogo", "--version"), ("pogo-migrate",))
 
 _PROJECT = """[tool.pogo]
 migrations = "./migrations"
@@ -44,6 +40,19 @@ def write(folder: Path, steps: Sequence[Step]) -> None:
 def command(_folder: Path, _dsn: str) -> tuple[str, ...]:
     """Return the command line."""
     return ("pogo", "apply")
+
+
+def status(_folder: Path, _dsn: str) -> tuple[str, ...]:
+    """Return the command line."""
+    return ("pogo", "history")
+
+
+def mark(_folder: Path, steps: Sequence[Step]) -> str:
+    """Return the SQL."""
+    rows = values((f"{step.number:05}-{step.identifier}",) for step in steps[1:])
+    return f"""INSERT INTO _pogo_migration (migration_hash, migration_id, schema_name, applied)
+        SELECT encode(sha256(id::bytea), 'hex'), id, schema_name, now()
+        FROM _pogo_migration AS first, ({rows}) AS v (id)"""
 
 
 def migrate(folder: Path, dsn: str, count: int) -> list[float]:

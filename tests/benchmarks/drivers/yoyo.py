@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from .steps import Step, timed
+from .steps import Package, Step, timed, values
 
-NAME = "yoyo"
-DISTRIBUTION = "yoyo-migrations"
-REQUIREMENTS: tuple[str, ...] = ("yoyo-migrations", "psycopg[binary]")
-UNCHECKED: tuple[str, ...] = ()
-CLONES_BESIDE = ""
+PACKAGE = Package("yoyo", "yoyo-migrations", ("yoyo", "--help"), ("yoyo-migrations", "psycopg[binary]"))
 
 _MIGRATION = """
 from yoyo import step
@@ -35,6 +31,18 @@ def write(folder: Path, steps: Sequence[Step]) -> None:
 def command(folder: Path, dsn: str) -> tuple[str, ...]:
     """Return the command line."""
     return ("yoyo", "apply", "--batch", "--no-config-file", "--database", _url(dsn), str(folder))
+
+
+def status(folder: Path, dsn: str) -> tuple[str, ...]:
+    """Return the command line."""
+    return ("yoyo", "list", "--batch", "--no-config-file", "--database", _url(dsn), str(folder))
+
+
+def mark(_folder: Path, steps: Sequence[Step]) -> str:
+    """Return the SQL."""
+    rows = values((f"{step.number:05}-{step.identifier}",) for step in steps[1:])
+    return f"""INSERT INTO _yoyo_migration (migration_hash, migration_id, applied_at_utc)
+        SELECT encode(sha256(id::bytea), 'hex'), id, now() FROM ({rows}) AS v (id)"""
 
 
 def migrate(folder: Path, dsn: str, count: int) -> list[float]:

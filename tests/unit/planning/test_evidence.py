@@ -105,6 +105,25 @@ def test_what_is_known_by_name_alone_proves_nothing() -> None:
     assert states({**column(type="uuid")}, in_part) == [ObjectState.MISSING]
 
 
+def test_comments_and_privileges_are_missed_and_prove_nothing() -> None:
+    """What an object lacks of its comments and privileges makes its migration one in part; they alone show nothing of it."""
+    said: Objects = {
+        "comment table a": {"text": "A."},
+        "privilege table a to clerk": {"may": ("select",)},
+        # The sequence of an identity column is no object by itself.
+        "privilege sequence a_id_seq to clerk": {"may": ("usage",)},
+    }
+    makes = statement(creates={"table a": {}, "column a.id": {"type": "uuid"}, **said})
+    there = {"table a": {}, **column(type="uuid")}
+
+    assert states({**there, **said}, makes) == [ObjectState.APPLIED]
+    for lacking in said:
+        some = {each: facts for each, facts in said.items() if each != lacking}
+        assert weighed({**there, **some}, makes).findings["1.sql"].missing == (lacking,)
+    assert weighed({**column(type="uuid"), **said}, makes).findings["1.sql"].missing == ("table a",)
+    assert states(said, makes) == [ObjectState.MISSING]
+
+
 def test_a_migration_without_declarations_has_no_finding() -> None:
     """A catalog without declarations has no evidence."""
     assert weighed({"table a": {}}, migration(1)).findings == {}

@@ -18,7 +18,8 @@ from kimbledb.server.libraries import shapes
 from kimbledb.server.targets import Target, TargetLike
 
 PUBLIC: dict[str, Any] = {
-    **{name: getattr(kimbledb, name) for name in kimbledb.__all__ if name != "TargetLike"},  # which is a union of types
+    # Two are unions of types.
+    **{name: getattr(kimbledb, name) for name in kimbledb.__all__ if name not in ("CatalogLike", "TargetLike")},
     **{f"testing.{name}": getattr(testing, name) for name in testing.__all__},
 }
 #: Methods of Python's own protocols, which take anything.

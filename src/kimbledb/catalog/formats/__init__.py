@@ -42,8 +42,8 @@ class Format(Protocol):
         """
 
 
-#: The formats that are kimbledb's own. They match no folder that belongs to another tool.
-_OWN = ("files", "folders")
+#: The formats that are kimbledb's own. They match no folder that belongs to another tool, and at most one matches.
+_OWN = ("folders", "files")
 
 
 def matching(folder: Folder) -> dict[str, Format]:
@@ -54,8 +54,10 @@ def matching(folder: Folder) -> dict[str, Format]:
     Args:
         folder: The folder that the caller gave, with its entries.
     """
-    own = {name: each for name in _OWN if (each := _imported(name)).matches(folder)}
-    return own or {name: each for name, each in every().items() if each.matches(folder)}
+    for name in _OWN:
+        if (each := _imported(name)).matches(folder):
+            return {name: each}
+    return {name: each for name, each in every().items() if each.matches(folder)}
 
 
 def every() -> dict[str, Format]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from attrs import frozen
@@ -18,6 +19,7 @@ from kimbledb.catalog.declared import Recorded
 from kimbledb.catalog.reading import Entry, Folder, read_script
 from kimbledb.catalog.script_checks import check_queries, check_script, has_directive
 from kimbledb.catalog.scripts import named_queries
+from kimbledb.errors import CatalogError
 from kimbledb.model.declarations import Declarations, not_recorded
 from kimbledb.model.fault import Fault
 from kimbledb.model.migration import Migration
@@ -28,8 +30,10 @@ _ONLINE = "online.sql"
 #: What only a hosted server wants.
 _HOSTED = "hosted.sql"
 #: The files that are read with the folder. Only apply.sql must exist.
-_READ = (facts.FILE, "apply.sql", _HOSTED, "verify.sql", "rollback.sql", _ONLINE)
-_FILES = (*_READ, declared.FILE)
+_READ = (facts.FILE, "apply.sql", _HOSTED)
+#: Those that are read with it unless history holds the migration as it is.
+_READ_LATE: Mapping[str, Part] = {"verify.sql": "verify", "rollback.sql": "rollback", _ONLINE: "online"}
+_FILES = (*_READ, *_READ_LATE, declared.FILE)
 
 
 def matches(folder: Folder) -> bool:
@@ -116,7 +120,7 @@ class _One:
         if owner is not None:
             faults.append(owner.fault(path))
             return Migration(name=name, number=number, location=path)
-        scripts = _read_files(present, path, faults)
+        scripts = _read_files(present, _READ, path, faults)
         faults.extend(_unknown_files(present, path))
         if "apply.sql" not in present:
             faults.append(Fault(f"{path}/apply.sql", "the file is missing", "write the SQL that makes the change"))
@@ -130,25 +134,39 @@ class _One:
             read = facts.read(text, path, faults)
             # A file that cannot be read may allow what needs no transaction.
             stated |= {"transactional": False} if read is None else read
-        _check_scripts(scripts, faults, transactional=stated.get("transactional", True))
+        transactional = stated.get("transactional", True)
+        checksum = checksum_of(applied.values())
+        # A text that history holds was checked when it was applied, and what lies beside it is checked when it is used.
+        is_held = self.folder.held.get(name) == checksum
+        late: dict[str, Script | Callable[[], Script]]
+        if is_held:
+            late = {
+                file: partial(_read_late, present[file], f"{path}/{file}", transactional=transactional)
+                for file in _READ_LATE
+                if file in present
+            }
+        else:
+            beside = _read_files(present, _READ_LATE, path, faults)
+            _check_scripts({**scripts, **beside}, faults, transactional=transactional)
+            late = {**beside}
         return Migration(
             name=name,
             number=number,
             apply_sql=applied["apply"],
             hosted_sql=scripts.get(_HOSTED, ""),
-            verify_sql=scripts.get("verify.sql", ""),
-            rollback_sql=scripts.get("rollback.sql", ""),
-            online_sql=scripts.get(_ONLINE, ""),
-            checksum=checksum_of(applied.values()),
+            verify_sql=late.get("verify.sql", ""),
+            rollback_sql=late.get("rollback.sql", ""),
+            online_sql=late.get(_ONLINE, ""),
+            checksum=checksum,
             location=path,
             read_queries=named_queries,
             **stated,
             **self.whole,
-            declare=self._declarations(present, path, name, applied),
+            declare=self._declarations(present, path, name, applied, is_held=is_held),
         )
 
     def _declarations(
-        self, present: Mapping[str, Entry], path: str, name: str, applied: Mapping[Part, Script]
+        self, present: Mapping[str, Entry], path: str, name: str, applied: Mapping[Part, Script], *, is_held: bool
     ) -> Callable[[], Declarations]:
         """Return the function that reads the declarations of a migration."""
         together = self.together
@@ -156,16 +174,33 @@ class _One:
             together.append(Recorded(self.folder.declared, applied, name, together))
         elif declared.FILE in present:
             source = reading.declarations_in(present[declared.FILE], f"{path}/{declared.FILE}")
-            together.append(Recorded(source, applied, None, together))
+            together.append(Recorded(source, applied, None, together, is_held))
         else:
             return not_recorded
         return together[-1]
 
 
-def _read_files(present: Mapping[str, Entry], path: str, faults: list[Fault]) -> dict[str, Script]:
-    """Return the files of a migration that can be read, by name."""
-    read = {file: read_script(present[file], f"{path}/{file}", faults) for file in _READ if file in present}
+def _read_files(
+    present: Mapping[str, Entry], files: Iterable[str], path: str, faults: list[Fault]
+) -> dict[str, Script]:
+    """Return those of some files of a migration that can be read, by name."""
+    read = {file: read_script(present[file], f"{path}/{file}", faults) for file in files if file in present}
     return {file: script for file, script in read.items() if script is not None}
+
+
+def _read_late(entry: Entry, path: str, *, transactional: bool) -> Script:
+    """Return a file of a migration that history holds, at its first use.
+
+    Raises:
+        CatalogError: It has faults.
+    """
+    faults: list[Fault] = []
+    script = read_script(entry, path, faults)
+    if script is not None:
+        _check_scripts({entry.name: script}, faults, transactional=transactional)
+    if script is None or faults:
+        raise CatalogError(faults)
+    return script
 
 
 def _unknown_files(present: Mapping[str, Entry], path: str) -> Iterator[Fault]:

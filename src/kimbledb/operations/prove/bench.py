@@ -294,4 +294,5 @@ class Bench:
         async with target.session(OPTIONS) as session:
             state = await history.look(session, SCHEMA)
             site = Site.of(state, SCHEMA, self.catalog)
-            return await checks.verify_migrations(session, [migration], site.path, site.reached)
+            found, _ = await checks.verify_migrations(session, [migration], site.path, site.reached)
+            return found

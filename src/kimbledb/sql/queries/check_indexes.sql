@@ -7,20 +7,19 @@ DECLARE
     shown text;
     cures text;
 BEGIN
-    IF NOT EXISTS (SELECT FROM pg_index WHERE NOT indisvalid) THEN
-        RETURN;
+    IF EXISTS (SELECT FROM pg_index WHERE indrelid = ANY (indexed) AND NOT indisvalid) THEN
+        SELECT jsonb_agg(c.relname), string_agg(format('%I on %s', c.relname, i.indrelid::regclass), ', '),
+               string_agg(format('REINDEX INDEX CONCURRENTLY %I.%I', n.nspname, c.relname), '; ')
+        INTO names, shown, cures
+        FROM pg_index AS i
+        JOIN pg_class AS c ON c.oid = i.indexrelid AND c.relkind = 'i'
+        JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE NOT i.indisvalid AND c.relname <> ALL ({known})
+          AND i.indrelid = ANY (indexed);
     END IF;
-    SELECT jsonb_agg(c.relname), string_agg(format('%I on %s', c.relname, i.indrelid::regclass), ', '),
-           string_agg(format('REINDEX INDEX CONCURRENTLY %I.%I', n.nspname, c.relname), '; ')
-    INTO names, shown, cures
-    FROM pg_index AS i
-    JOIN pg_class AS c ON c.oid = i.indexrelid AND c.relkind = 'i'
-    JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    WHERE NOT i.indisvalid AND c.relname <> ALL ({known})
-      AND i.indrelid IN (SELECT relation FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'relation' AND mode = 'ShareLock');
     IF names IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'KD012', DETAIL = names::text,
             MESSAGE = format('the script passed over an index that is not valid: %s', shown),
             HINT = format('%s makes it valid; after DROP INDEX the script builds it anew', cures);
     END IF;
-END
+END;

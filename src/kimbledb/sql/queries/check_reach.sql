@@ -6,6 +6,7 @@ DECLARE
     others oid[];
     schemas constant jsonb := nullif(current_setting('kimbledb.schemas', true), '');
     dropped boolean;
+    reached boolean := false;
     span integer;
     -- Empty where the script ended the transaction.
     types constant bigint[] := nullif(current_setting('kimbledb.types', true), '');
@@ -13,20 +14,14 @@ BEGIN
     IF types IS NULL THEN
 {ended}
     END IF;
-    SELECT coalesce(array_agg(oid) FILTER (WHERE nspname <> ALL (ARRAY[{schema_literal}, 'information_schema']::name[] || {whole}::name[])), '{}'),
-           age(pg_current_xact_id()::xid)
-    INTO others, span
-    FROM pg_namespace WHERE nspname !~ '^pg_';
-    dropped := EXISTS (SELECT FROM jsonb_object_keys(schemas) AS each (oid) WHERE each.oid::oid NOT IN (SELECT oid FROM pg_namespace));
-    IF others = '{}' AND NOT dropped THEN
-        RETURN;
-    END IF;
-    IF dropped
-       OR EXISTS (SELECT FROM pg_locks AS l LEFT JOIN pg_class AS c ON c.oid = l.relation
-               WHERE l.pid = pg_backend_pid() AND l.mode ~ '^(Share[UR]|ShareLock|Exclusive|AccessEx)'
-                 AND ((l.locktype = 'relation' AND l.relation >= 16384 AND (c.oid IS NULL OR c.relnamespace = ANY (others)))
-                      OR (l.locktype = 'object' AND l.classid IN ('pg_proc'::regclass, 'pg_type'::regclass)
-                          AND l.mode ~ '^(Exclusive|AccessEx)')))
+    SELECT coalesce(array_agg(oid) FILTER (WHERE nspname !~ '^pg_' AND nspname <> ALL (ARRAY[{schema_literal}, 'information_schema']::name[] || {whole}::name[])), '{}'),
+           (SELECT count(*) FROM jsonb_object_keys(schemas)) > count(*) FILTER (WHERE schemas ? oid::text), age(pg_current_xact_id()::xid)
+    INTO others, dropped, span
+    FROM pg_namespace;
+    IF others = '{}' THEN
+        reached := dropped;
+    ELSIF dropped OR objects IS NOT NULL
+       OR EXISTS (SELECT FROM unnest(defined) AS held LEFT JOIN pg_class AS c ON c.oid = held WHERE c.oid IS NULL OR c.relnamespace = ANY (others))
        -- By CASE the age is asked for first: it is that of few.
        OR EXISTS (SELECT FROM pg_class WHERE CASE WHEN age(xmin) <= span THEN relnamespace = ANY (others) END)
        OR EXISTS (SELECT FROM pg_proc WHERE oid >= 16384 AND CASE WHEN age(xmin) <= span THEN pronamespace = ANY (others) END)
@@ -37,8 +32,10 @@ BEGIN
        OR EXISTS (SELECT FROM pg_namespace WHERE age(xmin) <= span AND oid = ANY (others))
        OR EXISTS (SELECT FROM pg_default_acl WHERE age(xmin) <= span AND defaclnamespace = ANY (others))
     THEN
-        PERFORM set_config('kimbledb.others', others::text, true);
-        -- Text, so that the server does not read it where it is not wanted.
-        EXECUTE {elsewhere};
+        reached := true;
     END IF;
-END
+    IF reached THEN
+        PERFORM set_config('kimbledb.others', others::text, true);
+{elsewhere};
+    END IF;
+END;

@@ -7,22 +7,24 @@ DECLARE
     named jsonb;
     statement text;
     one record;
+    path text;
 BEGIN
-    -- LISTEN shows after COMMIT only: what was listened to before is said again.
     SELECT NOT before->'prepared' <@ coalesce(jsonb_agg(p.name), '[]'),
            array_agg(format('DEALLOCATE %I', p.name)) FILTER (WHERE p.from_sql AND NOT before->'prepared' ? p.name)
-           || ARRAY(SELECT format('CLOSE %I', name) FROM pg_cursor() WHERE is_holdable AND NOT before->'cursors' ? name)
-           || text 'UNLISTEN *' || ARRAY(SELECT format('LISTEN %I', channel) FROM jsonb_array_elements_text(before->'channels') AS channel),
+           || ARRAY(SELECT format('CLOSE %I', name) FROM pg_cursor() WHERE is_holdable AND NOT before->'cursors' ? name),
            EXISTS (SELECT FROM pg_lock_status() AS l
                    WHERE l.locktype = 'advisory' AND l.pid = pg_backend_pid() AND l.classid <> {lock_class}
                      AND NOT before->'locks' @> jsonb_build_array(jsonb_build_array(l.classid, l.objid, l.objsubid, l.mode))),
            (SELECT jsonb_object_agg(name, current_setting(name, true)) FROM jsonb_object_keys(before->'named') AS name)
     INTO lost, statements, locked, named
     FROM pg_prepared_statement() AS p;
+    -- LISTEN shows after COMMIT only: what was listened to before is said again.
+    UNLISTEN *;
+    IF before->'channels' <> '[]' THEN
+        statements := statements || ARRAY(SELECT format('LISTEN %I', channel) FROM jsonb_array_elements_text(before->'channels') AS channel);
+    END IF;
     IF lost THEN
-        RAISE EXCEPTION USING ERRCODE = 'KD010',
-            MESSAGE = 'the script deallocated prepared statements of whoever uses the connection',
-            HINT = 'take DEALLOCATE ALL out of it, or name the statement that it prepared';
+{deallocated}
     END IF;
     IF pg_my_temp_schema() <> 0 THEN
         -- What was made last may need what was made before it.
@@ -45,17 +47,21 @@ BEGIN
         PERFORM set_config(name, nullif(value, ''), false) FROM jsonb_each_text(before->'named') AS was (name, value)
         WHERE value IS DISTINCT FROM named->>name;
     END IF;
-    IF current_setting('kimbledb.session_changed') = '[]' THEN
-        RETURN;
+    IF current_setting('kimbledb.session_changed') <> '[]' THEN
+        FOR one IN SELECT changed.name, coalesce(before->'pins'->>changed.name, nullif(was.value, ''), nullif(before->'named'->>changed.name, '')) AS was
+                   FROM jsonb_array_elements_text(current_setting('kimbledb.session_changed')::jsonb) AS changed (name)
+                   LEFT JOIN unnest(current_setting('kimbledb.settable')::text[], current_setting('kimbledb.session_set')::text[]) AS was (name, value)
+                       ON was.name = changed.name LOOP
+            EXECUTE format('RESET %I', one.name);
+            IF current_setting(one.name) <> one.was THEN
+                PERFORM set_config(one.name, one.was, false);
+            END IF;
+        END LOOP;
     END IF;
     -- The path last: from there on names are looked up in it.
-    FOR one IN SELECT name, coalesce(before->'pins'->>name, current_setting('kimbledb.session_set')::jsonb->>name,
-                                     nullif(before->'named'->>name, '')) AS was
-               FROM jsonb_array_elements_text(current_setting('kimbledb.session_changed')::jsonb) AS name
-               ORDER BY name = 'search_path' LOOP
-        EXECUTE pg_catalog.format('RESET %I', one.name);
-        IF pg_catalog.current_setting(one.name) OPERATOR(pg_catalog.<>) one.was THEN
-            PERFORM pg_catalog.set_config(one.name, one.was, false);
-        END IF;
-    END LOOP;
+    path := before->'pins'->>'search_path';
+    RESET search_path;
+    IF pg_catalog.current_setting('search_path') OPERATOR(pg_catalog.<>) path THEN
+        PERFORM pg_catalog.set_config('search_path', path, false);
+    END IF;
 END

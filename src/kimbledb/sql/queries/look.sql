@@ -33,15 +33,25 @@ BEGIN
         'database_oid', (SELECT oid::bigint FROM pg_database WHERE datname = current_database()),
         'busy', EXISTS (SELECT FROM pg_locks AS l WHERE {at_work}),
         'process_id', pg_backend_pid(),
+        'settable', to_jsonb((
+{settable}
+        )),
         'role', current_user,
         'superuser', (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
         'hosted', EXISTS (SELECT FROM pg_namespace WHERE nspname = 'auth')
             AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')),
         'schema_exists', EXISTS (SELECT FROM pg_namespace WHERE nspname = schema_name),
+        -- All that has a schema depends on it. What extensions bring, and what is ours, does not count.
         'occupied', EXISTS (
-            SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-            WHERE n.nspname = schema_name AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
-              AND c.relname NOT IN ('migration_history', 'migration_log', 'migration_history_id_seq', 'migration_log_id_seq')),
+            SELECT FROM pg_namespace AS n JOIN pg_depend AS d ON (d.refclassid, d.refobjid) = ('pg_namespace'::regclass, n.oid)
+            WHERE n.nspname = schema_name AND d.deptype = 'n' AND d.classid <> 'pg_extension'::regclass
+              AND NOT EXISTS (SELECT FROM pg_depend AS e WHERE (e.classid, e.objid, e.deptype) = (d.classid, d.objid, 'e'))
+              AND NOT EXISTS (
+                  SELECT FROM pg_class AS c WHERE d.classid = 'pg_class'::regclass AND c.oid = d.objid
+                  AND c.relname IN ('migration_history', 'migration_log', 'migration_history_id_seq', 'migration_log_id_seq'))
+              AND NOT EXISTS (
+                  SELECT FROM pg_proc AS p WHERE d.classid = 'pg_proc'::regclass AND p.oid = d.objid
+                  AND p.proname = 'migration_log_is_append_only')),
         'extension_home', CASE WHEN EXISTS (SELECT FROM pg_namespace WHERE nspname = 'extensions') THEN 'extensions' ELSE 'public' END,
         'extensions', (SELECT coalesce(jsonb_object_agg(e.extname, jsonb_build_array(e.extversion, n.nspname)), '{}')
                        FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace));

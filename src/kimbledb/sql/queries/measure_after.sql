@@ -1,40 +1,46 @@
 -- After a script: may something of what was there before it (measure_before.sql) have gone? Most
--- scripts take nothing, which takes less to see than to tell what one took.
+-- scripts take nothing, which takes less to see than to tell what one took. Where nothing of it was read, the script
+-- runs again. A part of check_script.sql, which has the locks.
 DECLARE
     before constant jsonb := current_setting('kimbledb.before');
-    -- Locks that last as long as the transaction: of who writes rows, and of who changes a table.
-    written oid[];
-    changed oid[];
-    shaped oid[];
+    light constant boolean := before ? 'light';
+    large_objects constant oid := 'pg_largeobject_metadata'::regclass;
+    span constant integer := age(pg_current_xact_id()::xid);
+    signs boolean;
+    counted boolean;
 BEGIN
-    SELECT coalesce(array_agg(DISTINCT relation), '{}') || 'pg_largeobject_metadata'::regclass::oid,
-           coalesce(array_agg(DISTINCT relation) FILTER (WHERE mode = 'AccessExclusiveLock'), '{}'),
-           coalesce(array_agg(DISTINCT relation) FILTER (WHERE mode <> 'RowExclusiveLock'), '{}')
-    INTO written, changed, shaped
-    FROM pg_locks
-    WHERE pid = pg_backend_pid() AND locktype = 'relation' AND mode NOT IN ('AccessShareLock', 'RowShareLock');
-    -- What it made on tables that were there: a rollback tells it from what was made by hand.
-    IF EXISTS (SELECT FROM unnest(shaped) AS oid WHERE oid >= 16384 AND oid::bigint <= (before->>'newest')::bigint) THEN
-        PERFORM set_config('kimbledb.made', coalesce(jsonb_agg(kind || ' ' || name), '[]')::text, true)
-        FROM (
+    -- What it made on tables that were there: a rollback tells it from what was made by hand. It depends on its table.
+    IF shaped IS NOT NULL THEN
+        IF EXISTS (SELECT FROM pg_depend WHERE refclassid = 'pg_class'::regclass AND refobjid = ANY (shaped) AND deptype = 'a' AND age(xmin) <= span) THEN
+            PERFORM set_config('kimbledb.made', coalesce(jsonb_agg(kind || ' ' || name), '[]')::text, true)
+            FROM (
 {parts}
-        ) AS part (kind, name, owner, writer)
-        WHERE owner::bigint <= (before->>'newest')::bigint AND age(writer) <= age(pg_current_xact_id()::xid);
+            ) AS part (kind, name, owner, writer)
+            WHERE owner = ANY (shaped) AND age(writer) <= span;
+        END IF;
     END IF;
-    IF {telling} OR current_setting('kimbledb.suspects') <> '[]'
-       OR NOT ((before->>'counting')::boolean AND current_setting('track_counts')::boolean)
-       OR EXISTS (SELECT FROM unnest(changed) AS oid WHERE before->'relations' ? oid::text)
-       OR EXISTS (
-           SELECT FROM unnest(written) AS oid
-           WHERE pg_stat_get_xact_tuples_deleted(oid) + pg_stat_get_xact_tuples_updated(oid)
-               > coalesce((before->'counts'->oid::text->>0)::bigint + (before->'counts'->oid::text->>1)::bigint, 0))
-       OR EXISTS (SELECT FROM pg_class WHERE oid = ANY (written) AND relkind = 'f')
-       OR EXISTS (SELECT FROM unnest(written) AS oid WHERE before->'sequences' ? oid::text)
-       OR EXISTS (SELECT FROM unnest(shaped) AS oid WHERE before->'relations'->oid::text->>1 = 'S')
-    THEN
-        PERFORM set_config('kimbledb.written', written::text, true), set_config('kimbledb.changed', changed::text, true),
-                set_config('kimbledb.shaped', shaped::text, true);
-        -- Text, so that the server does not read it where it is not wanted.
-        EXECUTE {losses};
+    counted := EXISTS (
+        SELECT FROM unnest(written || large_objects) AS held
+        WHERE pg_stat_get_xact_tuples_deleted(held) + pg_stat_get_xact_tuples_updated(held)
+            > coalesce((before->'counts'->held::text->>0)::bigint + (before->'counts'->held::text->>1)::bigint, 0));
+    signs := counted OR {telling} OR current_setting('kimbledb.suspects') <> '[]'
+        OR NOT ((before->>'counting')::boolean AND current_setting('track_counts')::boolean);
+    IF written IS NOT NULL AND NOT signs THEN
+        -- A table that was never written anew has its own number as that of its file.
+        SELECT coalesce(bool_or(
+                   c.oid IS NULL AND (light OR before->'relations' ? held::text)
+                   OR c.relkind = 'f' OR before->'sequences' ? held::text
+                   OR (coalesce(c.relkind::text, before->'relations'->held::text->>1) = 'S' AND held = ANY (shaped))
+                   OR CASE WHEN c.relkind IN ('r', 'm') AND held = ANY (changed) THEN
+                          c.relfilenode <> CASE WHEN light THEN held ELSE (before->'relations'->held::text->>2)::oid END
+                          OR EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = held AND a.attnum > 0 AND a.attisdropped AND age(a.xmin) <= span)
+                             AND pg_relation_size(held) > 0 END), false)
+        INTO signs
+        FROM unnest(written) AS held LEFT JOIN pg_class AS c ON c.oid = held;
     END IF;
-END
+    IF signs THEN
+        PERFORM set_config('kimbledb.written', (written || large_objects)::text, true), set_config('kimbledb.counted', counted::text, true),
+                set_config('kimbledb.changed', coalesce(changed, '{}')::text, true), set_config('kimbledb.shaped', coalesce(shaped, '{}')::text, true);
+{losses};
+    END IF;
+END;

@@ -3,9 +3,10 @@
 -- sequences with their positions; and how many rows this session has deleted and updated before, wherever that was:
 -- the server's counters go on from one transaction to the next, through a pooler from a neighbour's.
 DECLARE
-    -- To ask for a size one opens the table: not where somebody has it locked, whom the script may have nothing to do with.
-    locked constant oid[] := ARRAY(SELECT relation FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation IS NOT NULL AND pid IS DISTINCT FROM pg_backend_pid());
-    schemas constant oid[] := ARRAY(SELECT oid FROM pg_namespace WHERE nspname = ANY ({schemas}));
+    -- To ask for a size, or for a position, one opens the relation: not where somebody has it locked, whom the script may have
+    -- nothing to do with.
+    locked oid[] := '{}';
+    schemas constant oid[] := {spaces};
     reads boolean;
     reading text;
     positions jsonb;
@@ -15,8 +16,21 @@ BEGIN
         PERFORM set_config('track_counts', 'on', true);
     END IF;
     -- Where each sequence is takes long to read. What moves one shows afterwards by its lock and goes with the
-    -- transaction, but for setval().
-    reads := {sequences} OR EXISTS (SELECT FROM pg_proc WHERE oid >= 16384 AND prosrc ~* 'setval');
+    -- transaction, but for setval(). Few schemas have sequences, which is seen first.
+    reads := {sequences} OR EXISTS (
+        SELECT FROM pg_sequence AS s WHERE (
+            SELECT c.relnamespace = ANY (schemas) AND c.relname NOT IN ('migration_history_id_seq', 'migration_log_id_seq')
+            FROM pg_class AS c WHERE c.oid = s.seqrelid));
+    IF reads AND NOT {sequences} THEN
+        reads := EXISTS (SELECT FROM pg_proc WHERE oid >= 16384 AND strpos(lower(prosrc COLLATE "C"), 'setval') > 0);
+    END IF;
+    -- A script that comes again would find sequences where it set them.
+    IF reads AND {brief} THEN
+{closer};
+    END IF;
+    IF reads OR {sizes} THEN
+        locked := ARRAY(SELECT relation FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation IS NOT NULL AND pid IS DISTINCT FROM pg_backend_pid());
+    END IF;
     IF reads THEN
         -- The server's own function keeps a lock on each sequence; what is read in a part that is rolled back keeps none.
         SELECT string_agg(format('SELECT %s, %s, last_value, is_called FROM %I.%I', c.oid, s.seqstart, n.nspname, c.relname), ' UNION ALL ') INTO reading
@@ -51,7 +65,7 @@ BEGIN
         'counting', current_setting('track_counts')::boolean,
         'newest', (SELECT max(oid)::bigint FROM pg_class),
         'relations', (
-            SELECT coalesce(jsonb_object_agg(oid, jsonb_build_array(relname, relkind, relfilenode, relnatts, CASE WHEN relkind = 'S' THEN NULL WHEN oid = ANY (locked) THEN false ELSE pg_relation_size(oid) = 0 END, relnamespace::bigint)), '{}')
+            SELECT coalesce(jsonb_object_agg(oid, jsonb_build_array(relname, relkind, relfilenode, relnatts, CASE WHEN relkind = 'S' THEN NULL WHEN NOT {sizes} OR oid = ANY (locked) THEN false ELSE pg_relation_size(oid) = 0 END, relnamespace::bigint)), '{}')
             FROM pg_class WHERE relnamespace = ANY (schemas) AND relkind IN ('r', 'm', 'S') AND relpersistence <> 't'),
         'reads', reads,
         'sequences', sequences,

@@ -10,13 +10,13 @@ BEGIN
         'named', (SELECT coalesce(jsonb_object_agg(name, current_setting(name, true)), '{}') FROM unnest({named}) AS name),
         'session_role', session_user,
         'role', current_setting('role'),
-        'channels', (SELECT coalesce(jsonb_agg(channel), '[]') FROM pg_listening_channels() AS channel),
+        'channels', to_jsonb(ARRAY(SELECT pg_listening_channels())),
         'temporary', '[]'::jsonb,
         -- The functions under the views, which take twice as long to be planned.
-        'cursors', (SELECT coalesce(jsonb_agg(name), '[]') FROM pg_cursor() WHERE is_holdable),
-        'prepared', (SELECT coalesce(jsonb_agg(name), '[]') FROM pg_prepared_statement()),
-        'locks', (SELECT coalesce(jsonb_agg(jsonb_build_array(classid, objid, objsubid, mode)), '[]') FROM pg_lock_status()
-                  WHERE locktype = 'advisory' AND pid = pg_backend_pid()));
+        'cursors', to_jsonb(ARRAY(SELECT name FROM pg_cursor() WHERE is_holdable)),
+        'prepared', to_jsonb(ARRAY(SELECT name FROM pg_prepared_statement())),
+        'locks', to_jsonb(ARRAY(SELECT jsonb_build_array(classid, objid, objsubid, mode) FROM pg_lock_status()
+                                WHERE locktype = 'advisory' AND pid = pg_backend_pid())));
     IF pg_my_temp_schema() <> 0 THEN
         before := before || jsonb_build_object('temporary', (
             SELECT coalesce(jsonb_agg(jsonb_build_array(classid, objid)), '[]') FROM pg_depend

@@ -35,16 +35,17 @@ BEGIN
                     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
                     result := jsonb_build_object('passed', true, 'count', count);
                 ELSE
-                    query := format('SELECT pg_catalog.bool_and(q.passed IS TRUE),'
-                        ' pg_catalog.jsonb_agg(told) FILTER (WHERE q.passed IS NOT TRUE), pg_catalog.jsonb_agg(told) FROM (%s' || E'\n' || ') AS q'
-                        ' CROSS JOIN LATERAL pg_catalog.to_jsonb(q) AS whole CROSS JOIN LATERAL pg_catalog.jsonb_build_object('
-                        '''expected'', pg_catalog.jsonb_extract_path_text(whole, ''expected''),'
-                        ' ''found'', pg_catalog.jsonb_extract_path_text(whole, ''found'')) AS told', one->>'sql');
+                    -- All of its rows are computed once, and the first ones kept.
+                    query := format('WITH of_file AS MATERIALIZED (%s' || E'\n' || ') SELECT'
+                        ' (SELECT pg_catalog.bool_and(q.passed IS TRUE) FROM of_file AS q),'
+                        ' (SELECT pg_catalog.jsonb_agg(q.*) FROM (SELECT * FROM of_file AS q WHERE q.passed IS NOT TRUE LIMIT 5) AS q),'
+                        ' (SELECT pg_catalog.jsonb_agg(q.*) FROM (SELECT * FROM of_file LIMIT 5) AS q)', one->>'sql');
                     PERFORM set_config('search_path', path, true);
                     EXECUTE query INTO passed, failing, rows;
                     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
                     result := jsonb_build_object('passed', coalesce(passed, false),
-                        'rows', jsonb_path_query_array(coalesce(failing, rows, '[]'), '$[0 to 4]'));
+                        'rows', (SELECT coalesce(jsonb_agg(jsonb_build_object('expected', row->>'expected', 'found', row->>'found')), '[]')
+                                 FROM jsonb_array_elements(coalesce(failing, rows)) AS row));
                 END IF;
             EXCEPTION
                 -- The verification fails, and says why; nothing is passed over.
@@ -56,7 +57,7 @@ BEGIN
                     -- The server's words where they name objects only: an error of name or privilege (manual, appendix A,
                     -- class 42) of the query itself. All others, and those of functions that it calls, can quote values.
                     IF SQLSTATE LIKE '42%' AND SQLSTATE <> '42601'
-                        AND split_part(place, E'\n', 1) ~ 'inline_code_block|SELECT pg_catalog\.' THEN
+                        AND split_part(place, E'\n', 1) ~ 'inline_code_block|WITH of_file|SELECT pg_catalog\.' THEN
                         result := result || jsonb_build_object('error', SQLERRM);
                     END IF;
             END;

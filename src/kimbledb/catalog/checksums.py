@@ -1,0 +1,147 @@
+"""The checksums of a catalog, from its files alone: nothing is parsed.
+
+Where history holds every one of them, a start has nothing to do and needs nothing else of the catalog. So the files
+are hashed at each start, and whatever is out of the ordinary is left to the readers, which report it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, NamedTuple
+
+from kimbledb.sql import packaged
+
+#: The folder of the built-in migrations, below the package's SQL.
+SHIPPED: Final = "migrations"
+#: The files of a migration's folder. A file of SQL or TOML with another name is a fault.
+_FILES: Final = frozenset(
+    {"apply.sql", "hosted.sql", "verify.sql", "rollback.sql", "online.sql", "migration.toml", "declared.toml"}
+)
+#: The most digits of a number.
+_MOST_DIGITS: Final = 18
+#: A larger file is left to the readers, which know the limit.
+_MOST_BYTES: Final = 1 << 20
+_FLAGS: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+class Checksums(NamedTuple):
+    """What hashing shows of a catalog."""
+
+    #: The checksum of each migration, by its name.
+    of: Mapping[str, str]
+    #: The names of the migrations that provide each thing: several are alternatives.
+    providers: Mapping[str, frozenset[str]]
+
+
+class _Unusual(Exception):
+    """Something that only the readers judge."""
+
+
+def of_shipped() -> Checksums:
+    """Return the checksums of the migrations that ship with the package."""
+    names = [name for name in packaged.names_in(SHIPPED) if name[0].isdigit()]
+
+    def read(home: str, file: str) -> bytes | None:
+        try:
+            return packaged.read(f"{SHIPPED}/{home}/{file}")
+        except FileNotFoundError:
+            return None
+
+    return _of(names, read)
+
+
+def of_directory(root: str) -> Checksums | None:
+    """Return the checksums of the migrations in a folder of folders, or None where only the readers can judge it.
+
+    Args:
+        root: The folder.
+    """
+    names: list[str] = []
+    numbers: set[int] = set()
+    try:
+        with os.scandir(root) as entries:
+            for entry in entries:
+                name = entry.name
+                if name.startswith((".", "__")) or name == "catalog.toml" or name.endswith(".md"):
+                    continue
+                number = _number_of(name)
+                if number is None or number in numbers or not entry.is_dir(follow_symlinks=False):
+                    return None
+                numbers.add(number)
+                names.append(name)
+        return _of(names, lambda home, file: _read(f"{root}/{home}/{file}"), lambda home: _list(f"{root}/{home}"))
+    except (OSError, _Unusual):
+        return None
+
+
+def _of(
+    homes: Iterable[str],
+    read: Callable[[str, str], bytes | None],
+    files_in: Callable[[str], Iterable[str]] = lambda _: _FILES,
+) -> Checksums:
+    of: dict[str, str] = {}
+    providers: dict[str, frozenset[str]] = {}
+    for home in homes:
+        name = f"{home.partition('_')[2]}.sql"
+        files = files_in(home)
+        apply = read(home, "apply.sql")
+        if apply is None or name in of:
+            raise _Unusual
+        text = _sent(apply)
+        if "hosted.sql" in files and (hosted := _sent(read(home, "hosted.sql") or b"")):
+            text += b"\0" + hosted
+        of[name] = hashlib.sha256(text).hexdigest()
+        facts = read(home, "migration.toml") if "migration.toml" in files else None
+        # A key with an escape is another key to the eye.
+        if facts is not None and (b"provides" in facts or b"\\" in facts):
+            for thing in _provided(facts):
+                providers[thing] = providers.get(thing, frozenset()) | {name}
+    return Checksums(of, providers)
+
+
+def _sent(data: bytes) -> bytes:
+    """Return the content of a script in the form that is sent, as ``Script.of_file()``."""
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    return data.replace(b"\r\n", b"\n") if b"\r" in data else data
+
+
+def _provided(facts: bytes) -> list[str]:
+    import tomllib  # few migrations provide anything: 2 ms
+
+    try:
+        found = tomllib.loads(facts.decode()).get("provides", [])
+    except (ValueError, RecursionError):
+        raise _Unusual from None
+    if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+        raise _Unusual
+    return found
+
+
+def _number_of(name: str) -> int | None:
+    """Return the number in the name of a migration's folder, or None for any other name."""
+    number, _, rest = name.partition("_")
+    is_right = rest and number.isascii() and number.isdigit() and len(number) <= _MOST_DIGITS and name.isprintable()
+    return int(number) or None if is_right else None
+
+
+def _list(folder: str) -> list[str]:
+    names = os.listdir(folder)  # noqa: PTH208 - a start passes here for each migration
+    for name in names:
+        if name not in _FILES and not name.startswith((".", "__")) and name.lower().endswith((".sql", ".toml")):
+            raise _Unusual
+    return names
+
+
+def _read(path: str) -> bytes:
+    descriptor = os.open(path, _FLAGS)
+    try:
+        status = os.fstat(descriptor)
+        data = os.read(descriptor, _MOST_BYTES)
+        if not stat.S_ISREG(status.st_mode) or len(data) != status.st_size:
+            raise _Unusual
+        return data
+    finally:
+        os.close(descriptor)
