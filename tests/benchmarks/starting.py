@@ -19,8 +19,7 @@ _IMPORT = "import time; t = time.perf_counter(); {}; print(time.perf_counter() -
 #: What an application does at its start.
 _MIGRATE = """
 import asyncio, sys, kimbledb
-catalog = kimbledb.Catalog.from_directory(sys.argv[1]) if sys.argv[1] else None
-asyncio.run(kimbledb.migrate(sys.argv[2], catalog=catalog))
+asyncio.run(kimbledb.migrate(sys.argv[2], catalog=sys.argv[1] or None))
 """
 #: How many migrations are known, and the ratio that is aimed at.
 _KNOWN = {1_000: 1.5, 10_000: 2.0}
