@@ -636,6 +636,21 @@ async def test_a_function_sets_a_sequence_back(
     assert await connection.fetchval("SELECT nextval('s')") == 10
 
 
+async def test_a_function_drops_a_table_where_nothing_was_read(
+    database: str, folder: Folder, connection: asyncpg.Connection
+) -> None:
+    """A table that a function drops is missed, though nothing of it was noted before a script that seems to lose nothing."""
+    await connection.execute(
+        "CREATE TABLE t AS SELECT 1 AS id; CREATE FUNCTION gone() RETURNS void LANGUAGE sql AS 'DROP TABLE public.t'"
+    )
+    folder.add(1, "a", "SELECT gone();")
+
+    with pytest.raises(kimbledb.DataLossError) as caught:
+        await kimbledb.migrate(database, catalog=folder.catalog)
+
+    assert [str(loss) for loss in caught.value.losses] == ["table t: 1 row"]
+
+
 async def test_a_text_that_is_executed_sets_a_sequence_back(
     database: str, folder: Folder, connection: asyncpg.Connection
 ) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import asyncpg
 import pytest
 from attrs import frozen
 
 import kimbledb
+from kimbledb.model.names import quote_literal
+from kimbledb.server.search_path import guard_briefly
 from tests.support.databases import as_role, sql
 from tests.support.folders import Folder
 
@@ -306,6 +309,17 @@ async def test_planted_after_the_first_look(mallory: Stranger, folder: Folder) -
 
     assert [step.migration.name for step in caught.value.applied] == ["a.sql"]
     assert await sql(mallory.dsn, "SELECT to_regclass('b') IS NULL")
+
+
+async def test_the_short_look_sees_who_owns_something(mallory: Stranger) -> None:
+    """Where a stranger owns anything in the database, the short look of a transaction calls for the long one."""
+    look = f"DO {quote_literal(guard_briefly(('public',)))}"
+
+    with pytest.raises(asyncpg.PostgresError, match="closer look"):
+        await sql(mallory.dsn, look)
+
+    await sql(mallory.dsn, f"DROP OWNED BY {mallory.role} CASCADE")
+    await sql(mallory.dsn, look)
 
 
 async def test_what_changes_what_is_recorded(database: str, catalog: kimbledb.Catalog) -> None:

@@ -14,6 +14,7 @@ from kimbledb.execution.suspects import Suspects
         ("DROP TABLE Notes, public.users;", ["notes", "users"]),
         ('ALTER TABLE "Old Notes" DROP COLUMN a;', ["notes", "Old Notes"]),
         ("DROP TABLE note;", []),
+        ("DROP TABLE old;", []),
         ("DROP FUNCTION gone();", []),
     ],
 )
