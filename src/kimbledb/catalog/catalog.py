@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kimbledb.catalog import checksums
 from kimbledb.catalog.checksums import Checksums
-from kimbledb.errors import CatalogError, ConfigurationError, UnknownMigrationError
+from kimbledb.errors import ConfigurationError, UnknownMigrationError
 from kimbledb.model.names import near
 
 if TYPE_CHECKING:  # a start with nothing to do hashes the files, and makes no migration of them
@@ -47,13 +47,6 @@ class Catalog:
         """
         self.source = source
         self._content = _checked(migrations, faults)
-
-    @cached_property
-    def _content(self) -> Content:
-        return self._read()
-
-    def _read(self) -> Content:
-        raise NotImplementedError  # it was read by the constructor
 
     @property
     def checksums(self) -> Checksums:
@@ -186,10 +179,7 @@ class Catalog:
         Raises:
             CatalogError: A migration requires a built-in one, and the built-in catalog is not part of this one.
         """
-        if self._content.waiting:
-            folder = repr(str(self.source)) if self.source else "..."
-            cure = f"join it with the built-in catalog: Catalog.builtin() + Catalog.from_directory({folder})"
-            raise CatalogError([each.fault(cure) for each in self._content.waiting])
+        self._content.check_whole(self.source)
 
     @property
     def extensions(self) -> list[str]:
@@ -279,7 +269,7 @@ class _Late(Catalog):
             hashed: Returns their checksums, or None where they must be read.
         """
         self.source = source
-        self._late = read
+        self._read = read
         self._hashed = hashed
         self._held: Mapping[str, str] = {}
         self._must_be_whole = False
@@ -288,10 +278,11 @@ class _Late(Catalog):
     def _is_read(self) -> bool:
         return "_content" in vars(self)
 
-    def _read(self) -> Content:
-        content = self._content = self._late(self._held)
+    @cached_property
+    def _content(self) -> Content:  # type: ignore[override]  # mypy takes it for one that cannot be set
+        content = self._read(self._held)
         if self._must_be_whole:
-            super().check_whole()
+            content.check_whole(self.source)
         return content
 
     @property

@@ -43,3 +43,17 @@ class Content:
         self.by_number = {migration.number: migration for migration in self.migrations}
         #: Those that provide each thing.
         self.providers = {thing: tuple(among) for thing, among in relations.providers_in(self.migrations).items()}
+
+    def check_whole(self, source: str) -> None:
+        """Check that all is there that the migrations require.
+
+        Args:
+            source: The origin of the catalog, for the cure.
+
+        Raises:
+            CatalogError: A migration requires a built-in one that is not among them.
+        """
+        if self.waiting:
+            folder = repr(source) if source else "..."
+            cure = f"join it with the built-in catalog: Catalog.builtin() + Catalog.from_directory({folder})"
+            raise CatalogError([each.fault(cure) for each in self.waiting])
