@@ -153,11 +153,7 @@ class _Scales:
             migration: The migration.
             extensions: The names of the extensions that the database has.
         """
-        declared = [
-            each
-            for statement in migration.declarations.on(hosted=self._hosted)
-            for each in (*statement.creates, *statement.changes)
-        ]
+        declared = list(self._made_or_changed(migration))
         wanted = [each.name for each in migration.extensions]
         scripts = migration.applied_scripts(hosted=self._hosted).values()
         does_nothing_else = bool(declared) or not any(
@@ -195,11 +191,7 @@ class _Scales:
 
     def _doors(self, migration: Migration) -> Doors:
         """Return what another hand may have left on what a migration declares."""
-        declared = (
-            each.key
-            for statement in migration.declarations.on(hosted=self._hosted)
-            for each in (*statement.creates, *statement.changes)
-        )
+        declared = (each.key for each in self._made_or_changed(migration))
         return Doors(
             objects=self._found.objects,
             declared=self._fold.objects,
@@ -208,13 +200,17 @@ class _Scales:
             others=self._others,
         )
 
+    def _made_or_changed(self, migration: Migration) -> Iterator[DatabaseObject]:
+        """Yield all that the statements of a migration make or change."""
+        for statement in migration.declarations.on(hosted=self._hosted):
+            yield from (*statement.creates, *statement.changes)
+
     def _said(self, migration: Migration) -> Iterator[tuple[DatabaseObject, FoldedObject]]:
         """Yield the comments and privileges that a migration declares, and that are to be there, each with its last form."""
-        for statement in migration.declarations.on(hosted=self._hosted):
-            for each in (*statement.creates, *statement.changes):
-                last = self._fold.since(migration, each.key)[-1:]
-                if each.kind in _SAID and last and last[0].key in self._fold.objects:
-                    yield each, last[0]
+        for each in self._made_or_changed(migration):
+            last = self._fold.since(migration, each.key)[-1:]
+            if each.kind in _SAID and last and last[0].key in self._fold.objects:
+                yield each, last[0]
 
     def _unsaid(self, migration: Migration) -> Iterator[str]:
         """Yield the comments and privileges that objects of a migration lack: its script may have ended before them."""
@@ -231,13 +227,9 @@ class _Scales:
             there = self._found.objects.get(last.key)
             if each.kind == "privilege" and there is not None and compare(last.each.facts or {}, there).differs:
                 yield str(each)
-        declared = (
-            each
-            for statement in migration.declarations.on(hosted=self._hosted)
-            for each in (*statement.creates, *statement.changes)
-        )
+        declared = (each.key for each in self._made_or_changed(migration))
         people = CLOSED_TO | self._found.inherited
-        for key in undeclared(self._found.objects, self._fold.objects, (each.key for each in declared), people):
+        for key in undeclared(self._found.objects, self._fold.objects, declared, people):
             yield f"the removal of {DatabaseObject(*key)}"
 
     def weigh_superseded(self, findings: dict[str, Finding]) -> None:
