@@ -139,8 +139,11 @@ def _read(path: str) -> bytes:
     descriptor = os.open(path, _FLAGS)
     try:
         status = os.fstat(descriptor)
-        data = os.read(descriptor, _MOST_BYTES)
-        if not stat.S_ISREG(status.st_mode) or len(data) != status.st_size:
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST_BYTES:
+            raise _Unusual
+        # No more than it holds: the memory for a mebibyte would take longer than the rest.
+        data = os.read(descriptor, status.st_size + 1)
+        if len(data) != status.st_size:
             raise _Unusual
         return data
     finally:
