@@ -6,7 +6,9 @@ steps, for operations that report. Operations that write take them one by one, a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import evolve, frozen
 
@@ -23,6 +25,8 @@ from kimbledb.server.session import Session
 if TYPE_CHECKING:
     from kimbledb.inspection.foreign_histories import ForeignHistory
     from kimbledb.planning.hazards import Tables
+
+T = TypeVar("T")
 
 
 @frozen(eq=False, kw_only=True)
@@ -78,7 +82,7 @@ async def from_history(runner: Runner, session: Session, goal: Goal, known: Evid
         PreflightError: The role may not read it.
     """
     runner.doing = "reading the history"
-    state = await history.look(session, goal.schema)
+    state = await _meanwhile(history.look(session, goal.schema), goal.catalog.begin)
     goal.catalog.expect(state.history or ())
     shown = known or Evidence(hosted=state.hosted)
     place = _place_of(runner, state)
@@ -90,6 +94,19 @@ async def from_history(runner: Runner, session: Session, goal: Goal, known: Evid
         plan = evolve(evolve(goal, deciding=False).plan(state.history, shown), place=place)
         return LoadedPlan(state=state, evidence=shown, plan=plan, is_final=False)
     return LoadedPlan(state=state, evidence=shown, plan=plan, is_final=shown.gathered or plan.is_decided)
+
+
+async def _meanwhile(answer: Coroutine[Any, Any, T], work: Callable[[], None]) -> T:
+    """Return the answer of a server, and do work of this process while the server is at it."""
+    asked = asyncio.ensure_future(answer)
+    try:
+        await asyncio.sleep(0)  # now the question is sent
+        work()
+    except BaseException:
+        asked.cancel()
+        await asyncio.wait([asked])
+        raise
+    return await asked
 
 
 def _place_of(runner: Runner, state: DatabaseState) -> Place:
