@@ -100,8 +100,9 @@ class Recorded(DeclarationsReader):
     name: str | None = None
     #: Those of all migrations of the catalog: their faults are reported together.
     together: list[Recorded] = field(factory=list)
-    #: Whether history holds the migration as it is: then the head of its file, as it was written, tells the checksum.
-    is_held: bool = False
+    #: Whether the file was checked before, as that of a migration which history holds as it is, or of a built-in one: then
+    #: its head, as it was written, tells the checksum.
+    is_checked: bool = False
 
     def __call__(self) -> Declarations:
         """Return the declarations.
@@ -125,7 +126,7 @@ class Recorded(DeclarationsReader):
     @property
     def checksum(self) -> str | None:
         """The checksum of the text from which they were recorded; empty if the file has a fault, None without any."""
-        if self.is_held and (head := _HEAD.match(self.source.text)) is not None:
+        if self.is_checked and (head := _HEAD.match(self.source.text)) is not None:
             return head[1]
         _, tables, known = self.source.content
         table: object = tables if self.name is None else tables.get(self.name)

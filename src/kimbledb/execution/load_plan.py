@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from kimbledb.inspection.foreign_histories import ForeignHistory
     from kimbledb.planning.hazards import Tables
 
-T = TypeVar("T")
+A = TypeVar("A")
+R = TypeVar("R")
 
 
 @frozen(eq=False, kw_only=True)
@@ -58,7 +59,21 @@ async def load_plan(runner: Runner, session: Session, goal: Goal) -> LoadedPlan:
         HistoryError: ``migration_history`` has a shape that cannot be read.
         PreflightError: The role may not read it.
     """
-    loaded = await from_history(runner, session, goal)
+    return await to_its_end(runner, session, goal, await from_history(runner, session, goal))
+
+
+async def to_its_end(runner: Runner, session: Session, goal: Goal, loaded: LoadedPlan) -> LoadedPlan:
+    """Read what a plan by history does not show yet.
+
+    Args:
+        runner: The runner of the call, which reports the current activity.
+        session: The session in which the questions are asked.
+        goal: Which migrations the call wants, in which schema.
+        loaded: The plan by history.
+
+    Raises:
+        PlanningError: No plan can be made.
+    """
     if loaded.is_final:
         return loaded
     return await with_hazards(runner, session, goal, await with_evidence(runner, session, goal, loaded))
@@ -81,9 +96,29 @@ async def from_history(runner: Runner, session: Session, goal: Goal, known: Evid
         HistoryError: ``migration_history`` has a shape that cannot be read.
         PreflightError: The role may not read it.
     """
+    return by_history(runner, goal, await look(runner, session, goal), known)
+
+
+async def look(runner: Runner, session: Session, goal: Goal) -> DatabaseState:
+    """Read the state of a database with its history, in one round trip.
+
+    Args:
+        runner: The runner of the call, which reports the current activity.
+        session: The session in which the question is asked.
+        goal: Which migrations the call wants, in which schema.
+
+    Raises:
+        HistoryError: ``migration_history`` has a shape that cannot be read.
+        PreflightError: The role may not read it.
+    """
     runner.doing = "reading the history"
-    state = await _meanwhile(history.look(session, goal.schema), goal.catalog.begin)
+    state, _ = await meanwhile(history.look(session, goal.schema), goal.catalog.begin)
     goal.catalog.expect(state.history or ())
+    return state
+
+
+def by_history(runner: Runner, goal: Goal, state: DatabaseState, known: Evidence | None = None) -> LoadedPlan:
+    """Plan by history. Arguments, result and errors are those of ``from_history()``; ``state`` holds the history."""
     shown = known or Evidence(hosted=state.hosted)
     place = _place_of(runner, state)
     try:
@@ -96,17 +131,22 @@ async def from_history(runner: Runner, session: Session, goal: Goal, known: Evid
     return LoadedPlan(state=state, evidence=shown, plan=plan, is_final=shown.gathered or plan.is_decided)
 
 
-async def _meanwhile(answer: Coroutine[Any, Any, T], work: Callable[[], None]) -> T:
-    """Return the answer of a server, and do work of this process while the server is at it."""
+async def meanwhile(answer: Coroutine[Any, Any, A], work: Callable[[], R]) -> tuple[A, R]:
+    """Ask a server, work in this process while the server is at it, and return its answer and the result of the work.
+
+    Args:
+        answer: Sends the question before it waits.
+        work: The work. It keeps the event loop busy, as it would before the question or after the answer.
+    """
     asked = asyncio.ensure_future(answer)
     try:
-        await asyncio.sleep(0)  # now the question is sent
-        work()
+        await asyncio.sleep(0)  # the question is sent
+        done = work()
     except BaseException:
         asked.cancel()
-        await asyncio.wait([asked])
+        await asyncio.gather(asked, return_exceptions=True)
         raise
-    return await asked
+    return await asked, done
 
 
 def _place_of(runner: Runner, state: DatabaseState) -> Place:
