@@ -36,12 +36,13 @@ class Glance(NamedTuple):
         return _history(self.rows)
 
 
-async def look(session: Session, schema: str) -> DatabaseState:
+async def look(session: Session, schema: str, *, running: bool = True) -> DatabaseState:
     """Read the state of a database: one round trip, no lock, on a standby too.
 
     Args:
         session: The session.
         schema: The target schema.
+        running: Whether scripts may run in the session, for which ``Session.settable`` is asked.
 
     Raises:
         HistoryError: ``migration_history`` has a shape that cannot be read.
@@ -59,7 +60,7 @@ async def look(session: Session, schema: str) -> DatabaseState:
                 shape=shape,
                 at_work=lock_condition(schema),
                 trusted=trusted(),
-                settable=queries.text_of("settable"),
+                settable=queries.text_of("settable") if running else "SELECT '{}'::text[]",
             )
         )
     session.settable = tuple(answer["settable"])

@@ -83,7 +83,7 @@ class Verifier(Request):
         async def work(session: Session) -> VerificationReport:
             runner.doing = "verifying"
             try:
-                state = await history.look(session, self.schema)
+                state = await history.look(session, self.schema, running=False)
             except (HistoryError, PreflightError) as error:
                 # Verification exists to report such faults.
                 unread = Check(
