@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from kimbledb.model.tables import Table
     from kimbledb.planning.planner import Goal
     from kimbledb.server.options import Options
-    from kimbledb.server.targets import TargetLike
+    from kimbledb.server.targets import Target, TargetLike
 
 GROUPS = ("database", "limits", "backup", "many")
 
@@ -436,6 +436,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 async def command(invocation: Invocation) -> int:
     """Apply what is missing, and prove it."""
     from kimbledb.execution.command import ExitCode  # only the command has an exit code
+    from kimbledb.server.targets import kept  # only the command makes several calls
 
     given = invocation.given
     common: dict[str, Any] = {"catalog": invocation.catalog, "schema": invocation.schema, "options": invocation.options}
@@ -450,7 +451,7 @@ async def command(invocation: Invocation) -> int:
         raise ConfigurationError(
             "--plan and --dry-run exclude each other", hint="`kimbledb plan --fingerprint` prints that of now"
         )
-    async with invocation.target() as target:
+    async with invocation.target() as dsn, kept(dsn) as target:
         if given.dry_run:
             plan = await Executor(target, **common).plan(**limits)
             invocation.show(plan)
@@ -484,7 +485,7 @@ async def command(invocation: Invocation) -> int:
     return int(verification is not None and not verification.ok)
 
 
-async def _verified(target: str | None, **common: Any) -> VerificationReport:
+async def _verified(target: Target, **common: Any) -> VerificationReport:
     from kimbledb.operations.verify import verify  # most of an import, which --no-verify saves
 
     return await verify(target, **common)

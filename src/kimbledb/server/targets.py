@@ -20,7 +20,7 @@ from kimbledb.server.drivers import asyncpg as driver
 from kimbledb.server.libraries import shapes
 from kimbledb.server.options import Options
 from kimbledb.server.session import Session
-from kimbledb.server.sources import GivenConnection, GivenPool, OwnConnections, Source
+from kimbledb.server.sources import GivenConnection, GivenPool, KeptConnection, OwnConnections, Source
 
 #: Environment variables that hold a DSN, in the order in which they are read. After them come libpq's variables.
 DSN_VARIABLES = ("KIMBLEDB_DSN", "DATABASE_URL")
@@ -110,6 +110,24 @@ def target_of(given: TargetLike, name: str = "the DSN") -> Target:
         f"expected a DSN, a connection, a pool or an engine, got {type(given).__name__}",
         hint="pass its text: str(...)" if is_dsn else "pass a DSN such as postgresql://user@host/database",
     )
+
+
+@asynccontextmanager
+async def kept(given: TargetLike) -> AsyncIterator[Target]:
+    """Yield a target of which all calls in the block that follow each other share one connection.
+
+    Args:
+        given: As ``TargetLike``, but no connection.
+
+    Raises:
+        ConfigurationError: As ``target_of()``.
+    """
+    target = target_of(given)
+    source = KeptConnection(target.source)
+    try:
+        yield Target(target.label, source)
+    finally:
+        await source.close()
 
 
 def is_target(given: object) -> bool:
