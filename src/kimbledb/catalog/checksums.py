@@ -38,14 +38,20 @@ class Checksums(NamedTuple):
     providers: Mapping[str, frozenset[str]]
 
 
-class Seen(NamedTuple):
+class Seen:
     """What hashing read of a migration: where history holds its checksum, it need not be read again."""
 
-    checksum: str
-    #: The names of the files in its folder.
-    files: Collection[str]
-    #: The texts that were read, by the names of their files.
-    texts: Mapping[str, str]
+    def __init__(self, checksum: str, files: Collection[str], texts: Mapping[str, str]) -> None:
+        """Note it.
+
+        Args:
+            checksum: The checksum.
+            files: The names of the files in its folder.
+            texts: The texts that were read, by the names of their files.
+        """
+        self.checksum = checksum
+        self.files = files
+        self.texts = texts
 
 
 class _Unusual(Exception):

@@ -6,9 +6,7 @@ steps, for operations that report. Operations that write take them one by one, a
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
@@ -19,15 +17,12 @@ from kimbledb.model.origin import Place
 from kimbledb.model.plan import Plan
 from kimbledb.model.state import DatabaseState
 from kimbledb.planning.planner import Goal
-from kimbledb.server.runner import Runner
+from kimbledb.server.runner import Runner, meanwhile
 from kimbledb.server.session import Session
 
 if TYPE_CHECKING:
     from kimbledb.inspection.foreign_histories import ForeignHistory
     from kimbledb.planning.hazards import Tables
-
-A = TypeVar("A")
-R = TypeVar("R")
 
 
 @frozen(eq=False, kw_only=True)
@@ -129,24 +124,6 @@ def by_history(runner: Runner, goal: Goal, state: DatabaseState, known: Evidence
         plan = evolve(evolve(goal, deciding=False).plan(state.history, shown), place=place)
         return LoadedPlan(state=state, evidence=shown, plan=plan, is_final=False)
     return LoadedPlan(state=state, evidence=shown, plan=plan, is_final=shown.gathered or plan.is_decided)
-
-
-async def meanwhile(answer: Coroutine[Any, Any, A], work: Callable[[], R]) -> tuple[A, R]:
-    """Ask a server, work in this process while the server is at it, and return its answer and the result of the work.
-
-    Args:
-        answer: Sends the question before it waits.
-        work: The work. It keeps the event loop busy, as it would before the question or after the answer.
-    """
-    asked = asyncio.ensure_future(answer)
-    try:
-        await asyncio.sleep(0)  # the question is sent
-        done = work()
-    except BaseException:
-        asked.cancel()
-        await asyncio.gather(asked, return_exceptions=True)
-        raise
-    return await asked, done
 
 
 def _place_of(runner: Runner, state: DatabaseState) -> Place:

@@ -14,7 +14,7 @@ from kimbledb.planning.planner import Goal, Planner
 from kimbledb.server import queries
 from kimbledb.server.notifications import call_scope
 from kimbledb.server.options import Options
-from kimbledb.server.runner import Runner
+from kimbledb.server.runner import Runner, meanwhile
 from kimbledb.server.session import Session
 from kimbledb.server.targets import TargetLike
 
@@ -65,7 +65,7 @@ async def _look(request: Request) -> Status:
         if state.log_position is not None:
             schema_name = quote_identifier(name)
             questions += (queries.question(each, schema=schema_name) for each in ("latest_events", "past_forecasts"))
-        (usage, *of_log), loaded = await load_plan.meanwhile(
+        (usage, *of_log), loaded = await meanwhile(
             session.ask_all(questions), lambda: load_plan.by_history(runner, goal, state)
         )
         log, forecasts = of_log or ((), ())

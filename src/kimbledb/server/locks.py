@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
+import binascii
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ _SHOWN: Final = 120
 
 def lock_key(schema: str) -> int:
     """Return the second half of a schema's lock: a signed 32-bit number, never 0, which is the bootstrap's."""
-    return (zlib.crc32(schema.encode()) or 1) - 2**31 or 1
+    return (binascii.crc32(schema.encode()) or 1) - 2**31 or 1
 
 
 def take_lock_values(key: int) -> dict[str, str]:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from kimbledb.execution.load_plan import meanwhile
+from kimbledb.server.runner import meanwhile
 
 
 async def test_the_work_is_done_between_the_question_and_its_answer() -> None:
