@@ -98,6 +98,10 @@ class _Files(NamedTuple):
     entry: Callable[[str], Entry]
 
 
+def _file_in(folder: str, file: str) -> Entry:
+    return Entry(file, is_folder=False, where=f"{folder}/{file}")
+
+
 @frozen
 class _One:
     """Reads one migration after the other."""
@@ -127,7 +131,7 @@ class _One:
         held = self.folder.held.get(name)
         if seen is not None and seen.checksum == held:
             # Hashing found no link and no unknown file.
-            files = _Files(seen.files, lambda file: Entry(file, is_folder=False, where=f"{entry.where}/{file}"))
+            files = _Files(seen.files, partial(_file_in, entry.where))
             scripts = {file: Script.of_file(f"{path}/{file}", text) for file, text in seen.texts.items()}
         else:
             present = {each.name: each for each in reading.list_entries(entry.where, path, faults, self.folder.home)}
