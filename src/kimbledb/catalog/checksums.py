@@ -10,7 +10,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from kimbledb.sql import packaged
 
@@ -143,15 +143,21 @@ def _sent(data: bytes) -> bytes:
 
 
 def _provided(facts: str) -> list[str]:
-    import tomllib  # few migrations provide anything: 2 ms
+    from kimbledb.catalog import plain_toml  # few migrations provide anything
 
     try:
-        found = tomllib.loads(facts).get("provides", [])
+        found = (plain_toml.read(facts) or _loaded(facts)).get("provides", [])
     except (ValueError, RecursionError):
         raise _Unusual from None
     if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
         raise _Unusual
     return found
+
+
+def _loaded(facts: str) -> dict[str, Any]:
+    import tomllib  # 2 ms, and the files that ship are of plain lines
+
+    return tomllib.loads(facts)
 
 
 def _number_of(name: str) -> int | None:
