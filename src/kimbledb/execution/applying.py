@@ -8,6 +8,7 @@ connection was lost) the history rows decide.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,9 @@ _ROWS_DELETED = "rows_deleted"
 #: it has read of it, until the message ends; and a larger one saves no more time.
 _MOST_IN_MESSAGE = 50
 _LONGEST_MESSAGE = 1_000_000
+#: What no rollback takes back: locks and prepared statements of the session. After an error that is taken back before
+#: the transaction ends, which a block that commits cannot do; behind a pooler, its session is another's afterwards.
+_OUTLIVES = re.compile(r"advisory_(?:un)?lock|\b(?:prepare|deallocate|discard)\b", re.IGNORECASE)
 
 
 class UnderWay:
@@ -307,8 +311,19 @@ class ApplyRun:
         return step.migration.transactional and step.name not in self.online and not alone
 
     def _goes_alone(self, step: Step) -> bool:
-        """Whether a step has a message of its own: it is not a script alone, waited in vain, or its losses are counted."""
-        return not self._by_script(step) or step.name in self.suspects or step.name in self.waited
+        """Whether a step has a message of its own.
+
+        It is not a script alone, waited in vain, or its losses are counted; or in the company of others its limit would not
+        hold, or a part of what it does would outlive its failure.
+        """
+        if not self._by_script(step) or step.name in self.suspects or step.name in self.waited:
+            return True
+        migration = step.migration
+        return (
+            not self.runner.target.can_reconnect  # nobody could cancel it
+            or migration.statement_timeout is not None
+            or any(_OUTLIVES.search(script.text) for script in migration.applied_scripts(hosted=self.hosted).values())
+        )
 
     async def _apply(
         self, transactions: Transactions, message: Sequence[Step], log_position: int, *, last: Step
@@ -518,7 +533,9 @@ class ApplyRun:
 
     async def _send(self, transactions: Transactions, under_way: UnderWay, works: Sequence[Work]) -> None:
         """Send migrations in one message, and note each as soon as it is known to be committed."""
-        async with observed(self.runner, transactions.session, under_way.migration) as observation:
+        # Of several in one message the server knows no limit.
+        limit = self.runner.options.statement_timeout if len(works) > 1 else None
+        async with observed(self.runner, transactions.session, under_way.migration, limit=limit) as observation:
 
             def note(outcome: Outcome) -> None:
                 self._note(under_way, outcome)

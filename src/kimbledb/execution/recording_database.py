@@ -15,7 +15,7 @@ from kimbledb.catalog.catalog import Catalog
 from kimbledb.catalog.statements import Statement
 from kimbledb.errors import MigrationError
 from kimbledb.execution import bootstrap, error_location
-from kimbledb.execution.messages import END_OF_SCRIPT, Messages, before_script, check_reach, keep_older, take_back
+from kimbledb.execution.messages import Messages, before_script, check_reach, keep_older, take_back
 from kimbledb.execution.recording_snapshots import ALL, PRIVILEGES, Snapshots
 from kimbledb.execution.step_errors import with_cancel_reason
 from kimbledb.execution.work import Work
@@ -28,6 +28,7 @@ from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.state import DatabaseState
 from kimbledb.server.codes import own_code
 from kimbledb.server.driver import ServerError
+from kimbledb.server.loops import END_OF_SCRIPT, before_scripts, written
 from kimbledb.server.session import Session
 
 #: The target schema of a recording. No name of a schema is in what is recorded.
@@ -115,11 +116,11 @@ class RecordingDatabase:
         self.snapshots.forget()
         work = self._work(migration)
         ahead = self._ahead(migration, closed=migration.closed)
-        body, starts = self.messages.body(work)
+        body = self.messages.body(work)
         try:
-            await self.session.transact(self.messages.begin(work), ahead + body + self.messages.ending(work))
+            await self.session.transact(self.messages.begin(work), ahead + written(body) + self.messages.ending(work))
         except ServerError as error:
-            places = [self.session.prefix + ahead + body[:start] for start in starts]
+            places = before_scripts(self.session.prefix + ahead, body)
             at = error_location.failed_script(error, places, self.session.completed)
             offset = error_location.offset_of(error, work.scripts[at].text, places[at], self.session.completed)
             raise await self._failed(

@@ -23,7 +23,7 @@ from attrs import evolve, frozen
 from kimbledb.catalog import statements
 from kimbledb.catalog.declared import place_of
 from kimbledb.execution import error_location
-from kimbledb.execution.messages import END_OF_SCRIPT, Messages, keep_older, take_back
+from kimbledb.execution.messages import Messages, keep_older, take_back
 from kimbledb.execution.rollback_scripts import grants_of
 from kimbledb.execution.work import Work
 from kimbledb.model.migration import Migration
@@ -36,6 +36,7 @@ from kimbledb.planning.derived_rollback import DerivedRollback, NotDerivableErro
 from kimbledb.planning.sample_rows import SampleTable, filling, sample_tables
 from kimbledb.server import queries
 from kimbledb.server.driver import ServerError, first_line
+from kimbledb.server.loops import END_OF_SCRIPT
 from kimbledb.server.settings import PINNED_FOR_QUESTIONS, pin
 
 _SAVEPOINT = "kimbledb_contents"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from kimbledb.errors import ConnectionLostError
 from kimbledb.execution import error_location
@@ -26,19 +26,7 @@ _COMMITTED_BY_SCRIPT = (
 )
 
 
-@frozen
-class Earlier:
-    """The transactions of a message that were committed before the one that failed."""
-
-    #: How many there were.
-    count: int = 0
-    #: How many characters of the message are theirs.
-    length: int = 0
-
-
-async def step_error(
-    session: Session, error: ServerError, work: Work, ahead: Sequence[str], earlier: Earlier = Earlier()
-) -> Exception:
+async def step_error(session: Session, error: ServerError, work: Work, ahead: Sequence[str]) -> Exception:
     """Return the exception that an error of the server means for a step.
 
     Args:
@@ -46,18 +34,28 @@ async def step_error(
         error: The server's error.
         work: What was done.
         ahead: For each script of the work the part of its transaction before it; none where the message held no script.
-        earlier: The transactions of the same message before it.
 
     Returns:
-        A ``Retry`` or an error of the library, or
-        ``ScriptError``, ``ChecksFailed``, ``Suspected`` or
-        ``Lost``.
+        As ``refusal_of()``, or ``ScriptError``.
     """
     if len(session.commits) > sum(answer.code == "KD102" for answer in session.answered):
         # The script ended its transaction by itself: a second try would repeat what it committed.
-        failure = await _script_error(session, error, work, ahead, earlier)
+        failure = await _script_error(session, error, work, ahead)
         failure.standing = _COMMITTED_BY_SCRIPT
         return failure
+    return refusal_of(error, work) or await _script_error(session, error, work, ahead)
+
+
+def refusal_of(error: ServerError, work: Work) -> Exception | None:
+    """Return the exception that an error means where it is no failure of the script, else None.
+
+    Args:
+        error: The server's error.
+        work: What was done.
+
+    Returns:
+        A ``Retry`` or an error of the library, or ``ChecksFailed``, ``PlanMoved``, ``Suspected`` or ``Lost``.
+    """
     if (meant := meaning(error)) is not None:
         return meant
     code = own_code(error)
@@ -70,21 +68,18 @@ async def step_error(
         return ChecksFailed(proof.checks_of(faults, work.migration, hosted=work.hosted))
     if code == VERIFICATION_FAILED:
         return ChecksFailed(results_of(json.loads(error.detail or "[]"), [work.migration]))
-    return await _script_error(session, error, work, ahead, earlier)
+    return None
 
 
-async def _script_error(
-    session: Session, error: ServerError, work: Work, ahead: Sequence[str], earlier: Earlier
-) -> ScriptError:
+async def _script_error(session: Session, error: ServerError, work: Work, ahead: Sequence[str]) -> ScriptError:
     script, offset = work.script, None
     # What the server names within a statement that was written here is in no file.
     exact = bool(error.position) and work.derived is None
     if ahead:
-        before = session.commits[earlier.count - 1] if 0 < earlier.count <= len(session.commits) else 0
-        completed = session.completed - before
-        at = error_location.failed_script(error, ahead, completed, start=earlier.length) if len(ahead) > 1 else 0
+        completed = session.completed
+        at = error_location.failed_script(error, ahead, completed) if len(ahead) > 1 else 0
         script = work.scripts[at]
-        offset = error_location.offset_of(error, script.text, ahead[at], completed, start=earlier.length, exact=exact)
+        offset = error_location.offset_of(error, script.text, ahead[at], completed, exact=exact)
     located = error_location.locate(error, work.migration, script, offset=offset, exact=exact)
     return ScriptError(work.migration, await with_cancel_reason(session, error, located))
 

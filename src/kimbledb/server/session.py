@@ -53,19 +53,6 @@ class Answer(NamedTuple):
     value: Any
 
 
-class Unread(Exception):
-    """The server ran nothing of a message of several transactions, since it could not read it as written.
-
-    Attributes:
-        position: The position in the message at which the server stopped, in characters, counted from 1; None where
-            the message was read by other settings, or could not be encoded.
-    """
-
-    def __init__(self, position: int | None) -> None:
-        super().__init__()
-        self.position = position
-
-
 class Session:
     """A connection that runs the messages of one piece of work."""
 
@@ -83,7 +70,7 @@ class Session:
         self.process_id: int | None = None
         #: The answers of the last message's blocks, as far as the message got.
         self.answered: list[Answer] = []
-        #: How many statements of the last message were completed, and how many up to and with each of its COMMITs.
+        #: How many statements of the last message were completed, and how many up to and with each COMMIT among them.
         self.completed = 0
         self.commits: Sequence[int] = ()
         #: How many transactions of the last message the server has begun, of those that begin with ``remember()``.
@@ -107,7 +94,6 @@ class Session:
         *,
         notices: list[tuple[str, str]] | None = None,
         on_begin: Callable[[], None] | None = None,
-        starts: Sequence[int] = (),
     ) -> list[Answer]:
         """Send statements in one message and return the answers of their blocks.
 
@@ -115,7 +101,6 @@ class Session:
             message: The statements.
             notices: Collects the other notices that arrive meanwhile: SQLSTATE and text of each.
             on_begin: Called, while the message runs, when the server begins one of its transactions (``begun``).
-            starts: Where each of several transactions begins in the message.
 
         Raises:
             ServerError: The server refused; the transaction is rolled back.
@@ -128,7 +113,7 @@ class Session:
             # The command timeout of a caller's connection is not meant for
             # migrations; the deadline of the call is.
             try:
-                await self.connection.execute(message, limit=self.options.deadline, listen=self._receive, starts=starts)
+                await self.connection.execute(message, limit=self.options.deadline, listen=self._receive)
             finally:
                 self.completed, self.commits = self.connection.completed, self.connection.commits
         except _NETWORK_ERRORS as error:
@@ -166,46 +151,39 @@ class Session:
         elif notice.sqlstate == codes.DEALLOCATED:
             self._deallocated = True
 
-    async def transact(
-        self, begin: str, rest: str, *, further: Sequence[int] = (), on_begin: Callable[[], None] | None = None
-    ) -> list[Answer]:
-        """Send transactions that hold somebody's scripts, so that the server lexes the scripts as written.
+    async def transact(self, begin: str, rest: str) -> list[Answer]:
+        """Send a transaction that holds somebody's scripts, so that the server lexes the scripts as written.
 
         The server lexes a whole message before any setting in the message takes effect. Where the
         session's settings would lex it differently, the settings go first, in a message of their own. This works
-        through a transaction pooler, too: the pooler keeps an open transaction on one server, and so one transaction only.
+        through a transaction pooler, too: the pooler keeps an open transaction on one server.
 
         Args:
             begin: ``BEGIN`` and ``remember()``.
-            rest: The rest of the transaction, up to the COMMIT, and further transactions.
-            further: Where each further transaction begins in ``rest``: such settings would not apply to these.
-            on_begin: As for ``send()``.
+            rest: The rest of the transaction.
 
         Raises:
-            Unread: The settings must go first, or a script has a fault of syntax, and there are several transactions.
             ServerError: As ``send()``; ``prefix`` helps to locate it.
             PreflightError: As ``send()``.
             ConnectionLostError: As ``send()``.
         """
-        check = queries.block("reading", wanted=quote_literal(json.dumps(LEXING)))
-        self.prefix = begin + check
-        position: int | None = None
+        self.prefix = begin + self.reading()
         try:
-            starts = [0, *(len(self.prefix) + start for start in further)] if further else ()
-            return await self.send(self.prefix + rest, on_begin=on_begin, starts=starts)
+            return await self.send(self.prefix + rest)
         except UnicodeEncodeError:
             pass  # the driver encodes the message in the encoding of the connection
         except ServerError as error:
-            otherwise = own_code(error) == codes.READ_OTHERWISE
-            if self.is_closed or (self.begun and not otherwise):
+            if self.is_closed or (self.begun and own_code(error) != codes.READ_OTHERWISE):
                 raise
             # No statement ran: the server could not lex the message, or its settings were not the wanted ones.
-            position = None if otherwise else error.position
-        if further:
-            raise Unread(position)
         await self.send(begin + pin(LEXING))
         self.prefix = ""
         return await self.send(rest)
+
+    @staticmethod
+    def reading() -> str:
+        """Return the block that fails where the server reads the message by other settings than it was written for."""
+        return queries.block("reading", wanted=quote_literal(json.dumps(LEXING)))
 
     def _lost(self, error: Exception) -> Exception:
         """Return the exception that an error of the connection means, and end a connection that is of no more use."""
@@ -231,13 +209,17 @@ class Session:
 
     async def roll_back(self) -> None:
         """End the open transaction, if there is one; where that fails, end the connection."""
-        if self.is_closed or not self.connection.is_in_transaction:
+        if self.is_closed:
+            return
+        # One message: behind a pooler the server's session belongs to another client right after the ROLLBACK.
+        if self.connection.is_in_transaction:
+            ending = "ROLLBACK;\n" + self._clearing()
+        elif self._before is not None and self.process_id == self.connection.server_pid:
+            ending = self._clearing()  # a loop has ended its transaction by itself
+        else:
             return
         try:
-            # One message: behind a pooler the server's session belongs to another client right after the ROLLBACK.
-            await self.connection.execute(
-                "ROLLBACK;\n" + self._clearing(), limit=self.options.deadline, listen=self._receive
-            )
+            await self.connection.execute(ending, limit=self.options.deadline, listen=self._receive)
             if self._deallocated:
                 self._deallocated = False
                 await self.connection.reload_schema_state()
