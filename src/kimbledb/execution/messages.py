@@ -248,17 +248,27 @@ class Messages:
             work: Whose script runs.
             log_position: The id of the log's newest entry when the plan was made.
         """
-        return [*self._set_up(work, log_position), *self._before(work), *self.body(work), *self._closing(work)]
+        return [
+            *self._set_up(work, log_position),
+            *self._before(work),
+            *self.body(work),
+            *self._closing(work, self._looked_up(work)),
+        ]
 
     def together(self, works: Sequence[Work], log_position: int) -> str:
         """Return the message that runs several transactions, each of which expects what the one before it recorded.
 
         Args:
-            works: Whose scripts run, in order.
+            works: What is applied, in order, all of it verified or none.
             log_position: The id of the log's newest entry when the plan was made.
         """
         remember = self._remember(works)
         most = max(len(work.scripts) for work in works)
+        declared, looked_up = proof.statement_of_several(
+            [(work.declared if work.is_declared else (), work.left) for work in works],
+            self.site,
+            judging=works[0].verify,
+        )
         before: list[int | Work] = [log_position, *works]
         return loop(
             self.session.reading(),
@@ -266,11 +276,12 @@ class Messages:
                 [
                     remember,
                     *self._set_up(work, expected),
+                    Handed({"kimbledb.declared": objects}),
                     *self._before(work),
                     *self.body(work, most),
-                    *self._closing(work),
+                    *self._closing(work, looked_up if work.is_declared else ""),
                 ]
-                for work, expected in zip(works, before, strict=False)
+                for work, expected, objects in zip(works, before, declared, strict=False)
             ],
         )
 
@@ -334,14 +345,16 @@ class Messages:
             more: Statements that run right after the script.
             noting: Statements that run after the data loss was measured.
         """
-        ending, settings, closed, checking, *others = self._closing(work, indexes=False)
+        pieces = self._closing(work, self._looked_up(work), indexes=False)
+        ending, settings, closed, checking, *others = pieces
         return ending + settings + closed + more + checking + noting + "".join(others)
 
-    def _closing(self, work: Work, *, indexes: bool = True) -> list[str]:
+    def _closing(self, work: Work, looked_up: str, *, indexes: bool = True) -> list[str]:
         """Return all that stands between a script and the end of its transaction, in pieces.
 
         Args:
             work: Whose script runs.
+            looked_up: The statement that looks up the declared objects.
             indexes: Whether a script that passes over an index which is not valid fails.
         """
         return [
@@ -349,7 +362,8 @@ class Messages:
             self.settings(work),
             self._closed(work),
             self.checking(work, indexes=indexes),
-            *self._proof(work),
+            looked_up,
+            self._checked(work),
             self._recording(work),
             self.session.leaving(brief=work.brief),
             self._committing(work),
@@ -378,18 +392,18 @@ class Messages:
 
         The forms of declared objects are taken in any case, for history.
         """
-        return "".join(self._proof(work))
+        return self._looked_up(work) + self._checked(work)
 
-    def _proof(self, work: Work) -> tuple[str, str]:
-        looked_up = checked = ""
+    def _looked_up(self, work: Work) -> str:
+        if work.is_declared:
+            return proof.statement(work.declared, self.site, judging=work.verify, left=work.left)
         if work.restored:
             restored = [proof.Declared(each.each, each.statement) for each in work.restored]
-            looked_up = proof.statement(restored, self.site, judging=False)
-        if work.is_declared:
-            looked_up = proof.statement(work.declared, self.site, judging=work.verify, left=work.left)
-        if work.verify:
-            checked = checks_block(self.session, self.path, judging=True)
-        return looked_up, checked
+            return proof.statement(restored, self.site, judging=False)
+        return ""
+
+    def _checked(self, work: Work) -> str:
+        return checks_block(self.session, self.path, judging=True) if work.verify else ""
 
     def record(self, work: Work) -> str:
         """Return the history row, the COMMIT and, for the last transaction, the question for the WAL position.
