@@ -299,57 +299,54 @@ BEGIN
     WHERE p.oid >= 16384 AND CASE WHEN age(p.xmin) <= span THEN
             pg_xact_status((epoch + p.xmin::text::numeric)::text::xid8) = 'in progress'
             AND (SELECT n.nspname !~ '^pg_' FROM pg_namespace AS n WHERE n.oid = p.pronamespace) END;
-    IF relations IS NULL AND routines IS NULL THEN
-        CLOSE older;
-        PERFORM set_config('search_path', path, true);
-        RETURN;
-    END IF;
-    PERFORM set_config('kimbledb.young', coalesce(relations || routines, relations, routines)::text, true);
-    LOOP
-        FETCH older INTO was;
-        EXIT WHEN NOT FOUND;
-        IF was.tableoid = 'pg_class'::regclass THEN
-            relations := array_remove(relations, was.oid);
-        ELSE
-            routines := array_remove(routines, was.oid);
+    IF relations IS NOT NULL OR routines IS NOT NULL THEN
+        PERFORM set_config('kimbledb.young', coalesce(relations || routines, relations, routines)::text, true);
+        LOOP
+            FETCH older INTO was;
+            EXIT WHEN NOT FOUND;
+            IF was.tableoid = 'pg_class'::regclass THEN
+                relations := array_remove(relations, was.oid);
+            ELSE
+                routines := array_remove(routines, was.oid);
+            END IF;
+        END LOOP;
+        -- What an extension brings comes as it is.
+        IF EXISTS (SELECT FROM pg_extension WHERE age(xmin) <= span) THEN
+            relations := ARRAY(SELECT r FROM unnest(relations) AS r WHERE NOT EXISTS (
+                SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = r AND d.deptype = 'e'));
+            routines := ARRAY(SELECT r FROM unnest(routines) AS r WHERE NOT EXISTS (
+                SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = r AND d.deptype = 'e'));
         END IF;
-    END LOOP;
-    CLOSE older;
-    -- What an extension brings comes as it is.
-    IF EXISTS (SELECT FROM pg_extension WHERE age(xmin) <= span) THEN
-        relations := ARRAY(SELECT r FROM unnest(relations) AS r WHERE NOT EXISTS (
-            SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = r AND d.deptype = 'e'));
-        routines := ARRAY(SELECT r FROM unnest(routines) AS r WHERE NOT EXISTS (
-            SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = r AND d.deptype = 'e'));
+        -- Where a script runs statement by statement: what its earlier statements made.
+        relations := relations || nullif(current_setting('kimbledb.closed_relations'), '')::oid[];
+        routines := routines || nullif(current_setting('kimbledb.closed_routines'), '')::oid[];
+        PERFORM set_config('kimbledb.closed_relations', coalesce(relations::text, ''), true),
+                set_config('kimbledb.closed_routines', coalesce(routines::text, ''), true);
+        SELECT array_agg(oid), array_agg(quote_ident(rolname)) INTO closed_to, names
+        FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role');
+        FOR each IN
+            -- A relation without a list of its own is its owner's alone; a routine without one is everybody's.
+            SELECT open.what, string_agg(open.name, ', ') AS names, open.owner
+            FROM (
+                SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass::text, c.relowner
+                FROM pg_class AS c
+                WHERE c.oid = ANY (relations)
+                  AND (c.relacl IS NOT NULL
+                       OR EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attacl IS NOT NULL))
+                UNION ALL
+                SELECT 'ROUTINE', p.oid::regprocedure::text, p.proowner
+                FROM pg_proc AS p
+                WHERE p.oid = ANY (routines)
+            ) AS open (what, name, owner)
+            GROUP BY open.what, open.owner
+        LOOP
+            -- An owner keeps what is its own.
+            EXECUTE format('REVOKE ALL ON %s %s FROM %s', each.what, each.names,
+                array_to_string('PUBLIC'::text || CASE WHEN each.owner = ANY (closed_to)
+                    THEN array_remove(names, names[array_position(closed_to, each.owner)]) ELSE names END, ', '));
+        END LOOP;
     END IF;
-    -- Where a script runs statement by statement: what its earlier statements made.
-    relations := relations || nullif(current_setting('kimbledb.closed_relations'), '')::oid[];
-    routines := routines || nullif(current_setting('kimbledb.closed_routines'), '')::oid[];
-    PERFORM set_config('kimbledb.closed_relations', coalesce(relations::text, ''), true),
-            set_config('kimbledb.closed_routines', coalesce(routines::text, ''), true);
-    SELECT array_agg(oid), array_agg(quote_ident(rolname)) INTO closed_to, names
-    FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role');
-    FOR each IN
-        -- A relation without a list of its own is its owner's alone; a routine without one is everybody's.
-        SELECT open.what, string_agg(open.name, ', ') AS names, open.owner
-        FROM (
-            SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass::text, c.relowner
-            FROM pg_class AS c
-            WHERE c.oid = ANY (relations)
-              AND (c.relacl IS NOT NULL
-                   OR EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attacl IS NOT NULL))
-            UNION ALL
-            SELECT 'ROUTINE', p.oid::regprocedure::text, p.proowner
-            FROM pg_proc AS p
-            WHERE p.oid = ANY (routines)
-        ) AS open (what, name, owner)
-        GROUP BY open.what, open.owner
-    LOOP
-        -- An owner keeps what is its own.
-        EXECUTE format('REVOKE ALL ON %s %s FROM %s', each.what, each.names,
-            array_to_string('PUBLIC'::text || CASE WHEN each.owner = ANY (closed_to)
-                THEN array_remove(names, names[array_position(closed_to, each.owner)]) ELSE names END, ', '));
-    END LOOP;
+    CLOSE older;
     PERFORM set_config('search_path', path, true);
 END
 $kimbledb$;
@@ -648,10 +645,21 @@ DECLARE
     platform constant text := CASE WHEN EXISTS (SELECT FROM pg_namespace WHERE nspname = 'auth')
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')) THEN 'hosted' ELSE 'bare' END;
     own_role constant oid := to_regrole(quote_ident(current_user));
-    names constant text[] := '{users,projects,conversations,messages,knowledge_base,files,audio_transcriptions,processed_images,processed_documents,activity_logs,auth_logs,user_tokens,categories,idx_projects_owner_id_status_updated_at,idx_projects_owner_id_priority_updated_at,idx_projects_active_owner_id_updated_at,idx_projects_unarchived_user_id_updated_at,idx_conversations_user_id_project_id_updated_at,idx_audio_transcriptions_user_id_project_id_created_at,idx_files_user_id_project_id_created_at,idx_knowledge_base_user_id_project_id_created_at,semantic_search_metadata,embedding_sources,semantic_search_log,semantic_search_performance,embedding_coverage,file_registry,file_relationships,file_sources,duplicate_files,notifications,backups,restore_points,api_cost_tracking,budget_config,budget_alerts,budget_spending,budget_changes,cost_models,daily_costs,monthly_costs,model_performance_metrics,model_performance_summary,model_error_rates,model_task_costs,idx_audio_transcriptions_open_jobs,zapier_webhook_logs,zapier_webhook_rates,drive_edit_requests,drive_edit_audit_log,indexing_state,devices,device_context,device_sync_queue,device_context_conflicts,agent_tasks,agent_findings,agent_execution_log,workflows,workflow_executions,workflow_triggers,workflow_actions,chatgpt_imports,chatgpt_conversations,chatgpt_messages,api_logs,api_rate_limits,api_endpoint_performance,api_error_summary,api_rate_limit_usage,mcp_servers,mcp_tools,mcp_prompts,mcp_resources,mcp_health_checks,mcp_server_health,user_connections}'::text[];
     relations constant oid[] := ARRAY(SELECT to_regclass(each)::oid FROM unnest('{public.users,public.projects,public.conversations,public.messages,public.knowledge_base,public.files,public.audio_transcriptions,public.processed_images,public.processed_documents,public.activity_logs,public.auth_logs,public.user_tokens,public.categories,public.idx_projects_owner_id_status_updated_at,public.idx_projects_owner_id_priority_updated_at,public.idx_projects_active_owner_id_updated_at,public.idx_projects_unarchived_user_id_updated_at,public.idx_conversations_user_id_project_id_updated_at,public.idx_audio_transcriptions_user_id_project_id_created_at,public.idx_files_user_id_project_id_created_at,public.idx_knowledge_base_user_id_project_id_created_at,public.semantic_search_metadata,public.embedding_sources,public.semantic_search_log,public.semantic_search_performance,public.embedding_coverage,public.file_registry,public.file_relationships,public.file_sources,public.duplicate_files,public.notifications,public.backups,public.restore_points,public.api_cost_tracking,public.budget_config,public.budget_alerts,public.budget_spending,public.budget_changes,public.cost_models,public.daily_costs,public.monthly_costs,public.model_performance_metrics,public.model_performance_summary,public.model_error_rates,public.model_task_costs,public.idx_audio_transcriptions_open_jobs,public.zapier_webhook_logs,public.zapier_webhook_rates,public.drive_edit_requests,public.drive_edit_audit_log,public.indexing_state,public.devices,public.device_context,public.device_sync_queue,public.device_context_conflicts,public.agent_tasks,public.agent_findings,public.agent_execution_log,public.workflows,public.workflow_executions,public.workflow_triggers,public.workflow_actions,public.chatgpt_imports,public.chatgpt_conversations,public.chatgpt_messages,public.api_logs,public.api_rate_limits,public.api_endpoint_performance,public.api_error_summary,public.api_rate_limit_usage,public.mcp_servers,public.mcp_tools,public.mcp_prompts,public.mcp_resources,public.mcp_health_checks,public.mcp_server_health,public.user_connections}'::text[]) WITH ORDINALITY AS one (each, place) ORDER BY place);
+    homes constant oid[] := ARRAY(SELECT to_regnamespace(each)::oid FROM unnest('{public}'::text[]) WITH ORDINALITY AS one (each, place) ORDER BY place);
+    names constant text[] := '{users,projects,conversations,messages,knowledge_base,files,audio_transcriptions,processed_images,processed_documents,activity_logs,auth_logs,user_tokens,categories,idx_projects_owner_id_status_updated_at,idx_projects_owner_id_priority_updated_at,idx_projects_active_owner_id_updated_at,idx_projects_unarchived_user_id_updated_at,idx_conversations_user_id_project_id_updated_at,idx_audio_transcriptions_user_id_project_id_created_at,idx_files_user_id_project_id_created_at,idx_knowledge_base_user_id_project_id_created_at,semantic_search_metadata,embedding_sources,semantic_search_log,semantic_search_performance,embedding_coverage,file_registry,file_relationships,file_sources,duplicate_files,notifications,backups,restore_points,api_cost_tracking,budget_config,budget_alerts,budget_spending,budget_changes,cost_models,daily_costs,monthly_costs,model_performance_metrics,model_performance_summary,model_error_rates,model_task_costs,idx_audio_transcriptions_open_jobs,zapier_webhook_logs,zapier_webhook_rates,drive_edit_requests,drive_edit_audit_log,indexing_state,devices,device_context,device_sync_queue,device_context_conflicts,agent_tasks,agent_findings,agent_execution_log,workflows,workflow_executions,workflow_triggers,workflow_actions,chatgpt_imports,chatgpt_conversations,chatgpt_messages,api_logs,api_rate_limits,api_endpoint_performance,api_error_summary,api_rate_limit_usage,mcp_servers,mcp_tools,mcp_prompts,mcp_resources,mcp_health_checks,mcp_server_health,user_connections}'::text[];
     spaces constant text[] := '{""}'::text[];
-    homes constant oid[] := ARRAY[to_regnamespace('public')]::oid[];
+    wanted constant text[] := '{}'::text[];
+    gone constant text[] := '{"function requesting_user_id()","function set_updated_at()","function has_column(regclass,text)","function general_project_is_none()","function track_shared_project()","function projects_sync_owner_id()","function is_own_project(text)","function shared_projects()","function is_project_of(text,text)","function is_in_own_project(anyelement)","function cron_field(text,integer,integer,text[])","function read_schedule(text)","function first_reading(timestamp without time zone,text)","function next_scheduled(text,timestamp with time zone,text,timestamp with time zone)","function check_schedule(text,text)",table users,table projects,table conversations,table messages,table knowledge_base,table files,table audio_transcriptions,table processed_images,table processed_documents,table activity_logs,table auth_logs,table user_tokens,table categories,column projects.category_id,column conversations.category_id,column knowledge_base.category_id,column files.category_id,"function categories_are_a_tree()","function is_own_category(text)",policy projects.projects_own_category,policy conversations.conversations_own_category,policy knowledge_base.knowledge_base_own_category,policy files.files_own_category,column audio_transcriptions.project_id,column audio_transcriptions.shared_project_id,column audio_transcriptions.project_tag,column audio_transcriptions.category_id,column audio_transcriptions.auto_categorized,column audio_transcriptions.category_confidence,constraint audio_transcriptions.audio_transcriptions_category_confidence_check,"function audio_transcriptions_tag_or_project()",trigger audio_transcriptions.audio_transcriptions_tag_or_project,trigger audio_transcriptions.audio_transcriptions_track_shared_project,policy audio_transcriptions.audio_transcriptions_own_project,policy audio_transcriptions.audio_transcriptions_collaborator_read,column conversations.project_id,column conversations.shared_project_id,policy conversations.conversations_own_project,trigger conversations.conversations_general_project,trigger conversations.conversations_track_shared_project,policy conversations.conversations_collaborator_read,policy messages.messages_of_shared_conversations_read,column conversations.is_pinned,column conversations.pinned,column conversations.pinned_at,column conversations.pinned_by,"function conversations_sync_is_pinned()",trigger conversations.conversations_sync_is_pinned,"function conversations_track_pinning()",trigger conversations.conversations_track_pinning,index idx_projects_owner_id_status_updated_at,index idx_projects_owner_id_priority_updated_at,index idx_projects_active_owner_id_updated_at,index idx_projects_unarchived_user_id_updated_at,index idx_conversations_user_id_project_id_updated_at,index idx_audio_transcriptions_user_id_project_id_created_at,index idx_files_user_id_project_id_created_at,index idx_knowledge_base_user_id_project_id_created_at,statistics projects_owner_id_user_id_statistics,statistics conversations_user_id_project_id_statistics,statistics audio_transcriptions_user_id_project_id_statistics,statistics files_user_id_project_id_statistics,statistics knowledge_base_user_id_project_id_statistics,column conversations.embedding,column projects.embedding,column files.embedding,column audio_transcriptions.embedding,table semantic_search_metadata,view embedding_sources,"function note_embedding(text,text,text,text,text,vector,vector)","function track_embedding()",trigger messages.messages_track_embedding,trigger messages.messages_track_embedding_truncate,trigger knowledge_base.knowledge_base_track_embedding,trigger knowledge_base.knowledge_base_track_embedding_truncate,trigger conversations.conversations_track_embedding,trigger conversations.conversations_track_embedding_truncate,trigger projects.projects_track_embedding,trigger projects.projects_track_embedding_truncate,trigger files.files_track_embedding,trigger files.files_track_embedding_truncate,trigger audio_transcriptions.audio_transcriptions_track_embedding,trigger audio_transcriptions.audio_transcriptions_track_embedding_truncate,table semantic_search_log,view semantic_search_performance,view embedding_coverage,"function log_semantic_search(text,text,text,double precision,integer,integer,double precision,timestamp with time zone,jsonb)","function slow_semantic_searches(double precision,interval,integer)","function vector_index_health()","function recommend_ef_search(double precision,integer,integer)","function project_of_content(text)","function nearest_content(text,vector,double precision,integer,text,text)","function search_knowledge_base(vector,double precision,integer,text,text,text,double precision,text)","function search_all_content(vector,text,double precision,integer,text,text[])",constraint knowledge_base.knowledge_base_source_id_check,constraint knowledge_base.knowledge_base_source_id_key,constraint knowledge_base.knowledge_base_source_type_check,table file_registry,"function file_registry_track_processing()","function file_registry_next_version()","function file_registry_follow_version()",column knowledge_base.file_id,table file_relationships,table file_sources,view duplicate_files,"function link_duplicate_files()","function file_registry_track_source()",trigger file_registry.file_registry_track_source,"function file_registry_track_version()",trigger file_registry.file_registry_track_version,policy knowledge_base.knowledge_base_own_file,table notifications,"function notifications_track_reading()",table backups,view restore_points,"function backups_protect_restore_points()","function make_restore_point(text,text,timestamp with time zone)","function release_restore_point(text)","function purge_expired_backups()",table api_cost_tracking,table budget_config,table budget_alerts,table budget_spending,table budget_changes,table cost_models,view daily_costs,view monthly_costs,"function count_budget_month(text,timestamp with time zone)","function raise_budget_alerts(budget_spending[])","function api_cost_tracking_alert()","function budget_changes_settle()","function api_cost_tracking_forget()","function budget_config_alert()",table model_performance_metrics,"function model_performance_metrics_sync_model_name()","function model_performance_metrics_sync_total_tokens()",view model_performance_summary,view model_error_rates,column model_performance_metrics.cost_usd,constraint model_performance_metrics.model_performance_metrics_cost_usd_check,"function model_performance_metrics_price()",trigger model_performance_metrics.model_performance_metrics_price,"function model_costs_since(timestamp with time zone,text)",view model_task_costs,"function recommend_model(text,text,numeric,integer)","function suggest_budget_savings(integer,integer,text)",column audio_transcriptions.status,column audio_transcriptions.progress,column audio_transcriptions.job_id,column audio_transcriptions.assemblyai_id,column audio_transcriptions.service,column audio_transcriptions.error_message,column audio_transcriptions.error,column audio_transcriptions.job_metadata,column audio_transcriptions.job_submitted_at,column audio_transcriptions.job_completed_at,constraint audio_transcriptions.audio_transcriptions_job_completed_at_check,constraint audio_transcriptions.audio_transcriptions_progress_check,index idx_audio_transcriptions_open_jobs,"function audio_transcriptions_sync_error_message()",trigger audio_transcriptions.audio_transcriptions_sync_error_message,table zapier_webhook_logs,view zapier_webhook_rates,"function zapier_webhook_allowance(text,integer,interval)",table drive_edit_requests,table drive_edit_audit_log,"function drive_edit_transition_allowed(text,text)","function drive_edit_requests_guard()","function drive_edit_requests_record()","function drive_edit_audit_log_append_only()","function drive_edit_requests_truncate()","function expire_drive_edit_requests()",table indexing_state,"function indexing_state_track_sync()",table devices,table device_context,table device_sync_queue,table device_context_conflicts,"function device_context_stamp()","function merge_device_context(text,jsonb,jsonb,bigint,boolean)","function save_device_context(text,jsonb,bigint,timestamp with time zone,text)","function sync_device_context(text,text)","function claim_device_sync(text,integer)","function device_context_forget()",table agent_tasks,table agent_findings,table agent_execution_log,"function agent_tasks_plan()","function agent_tasks_schedule_next()","function fail_silent_agent_tasks()","function claim_agent_task(text[],interval)","function agent_task_at_work(uuid,integer)","function renew_agent_task(uuid,integer,interval)","function finish_agent_task(uuid,text,text,text,text[],integer)","function agent_tasks_record_execution()",table workflows,table workflow_executions,table workflow_triggers,table workflow_actions,"function workflows_sync_active()","function workflow_executions_fill_owner()","function workflow_trigger_next_run(text,timestamp with time zone,text,timestamp with time zone,timestamp with time zone)","function workflow_triggers_plan()","function workflows_plan_triggers()","function claim_workflow_triggers(integer)",table chatgpt_imports,table chatgpt_conversations,table chatgpt_messages,"function chatgpt_track_embedding()","function search_chatgpt(text,integer)",table api_logs,column api_logs.session_id,column api_logs.request_id,column api_logs.environment,column api_logs.query_params,column api_logs.headers,column api_logs.request_body,column api_logs.response_body,column api_logs.metadata,column api_logs.request_size_bytes,column api_logs.response_size_bytes,column api_logs.database_time_ms,column api_logs.upstream_time_ms,column api_logs.cache_hit,column api_logs.error_category,column api_logs.error_code,column api_logs.stack_trace,column api_logs.rate_limited,column api_logs.rate_limit,column api_logs.rate_limit_remaining,column api_logs.rate_limit_reset_at,constraint api_logs.api_logs_database_time_ms_check,constraint api_logs.api_logs_error_category_check,constraint api_logs.api_logs_rate_limit_check,constraint api_logs.api_logs_rate_limit_remaining_check,constraint api_logs.api_logs_request_size_bytes_check,constraint api_logs.api_logs_response_size_bytes_check,constraint api_logs.api_logs_upstream_time_ms_check,table api_rate_limits,"function api_error_category(integer,text)","function api_logs_categorize_error()",trigger api_logs.api_logs_categorize_error,"function count_api_request(text,text,integer,integer)","function purge_api_rate_limits(interval)",view api_endpoint_performance,view api_error_summary,view api_rate_limit_usage,table mcp_servers,table mcp_tools,table mcp_prompts,table mcp_resources,table mcp_health_checks,"function mcp_servers_sync_active()","function mcp_health_checks_update_server()",view mcp_server_health,view user_connections}'::text[];
+    printed constant text[] := '{}'::text[];
+    own_function constant text[] := '{requesting_user_id,set_updated_at,has_column,general_project_is_none,track_shared_project,projects_sync_owner_id,is_own_project,shared_projects,is_project_of,is_in_own_project,cron_field,read_schedule,first_reading,next_scheduled,check_schedule,categories_are_a_tree,is_own_category,audio_transcriptions_tag_or_project,conversations_sync_is_pinned,conversations_track_pinning,note_embedding,track_embedding,log_semantic_search,slow_semantic_searches,vector_index_health,recommend_ef_search,project_of_content,nearest_content,search_knowledge_base,search_all_content,file_registry_track_processing,file_registry_next_version,file_registry_follow_version,link_duplicate_files,file_registry_track_source,file_registry_track_version,notifications_track_reading,backups_protect_restore_points,make_restore_point,release_restore_point,purge_expired_backups,count_budget_month,raise_budget_alerts,api_cost_tracking_alert,budget_changes_settle,api_cost_tracking_forget,budget_config_alert,model_performance_metrics_sync_model_name,model_performance_metrics_sync_total_tokens,model_performance_metrics_price,model_costs_since,recommend_model,suggest_budget_savings,audio_transcriptions_sync_error_message,zapier_webhook_allowance,drive_edit_transition_allowed,drive_edit_requests_guard,drive_edit_requests_record,drive_edit_audit_log_append_only,drive_edit_requests_truncate,expire_drive_edit_requests,indexing_state_track_sync,device_context_stamp,merge_device_context,save_device_context,sync_device_context,claim_device_sync,device_context_forget,agent_tasks_plan,agent_tasks_schedule_next,fail_silent_agent_tasks,claim_agent_task,agent_task_at_work,renew_agent_task,finish_agent_task,agent_tasks_record_execution,workflows_sync_active,workflow_executions_fill_owner,workflow_trigger_next_run,workflow_triggers_plan,workflows_plan_triggers,claim_workflow_triggers,chatgpt_track_embedding,search_chatgpt,api_error_category,api_logs_categorize_error,count_api_request,purge_api_rate_limits,mcp_servers_sync_active,mcp_health_checks_update_server}'::text[];
+    own_relations constant text[] := '{""}'::text[];
+    own_column constant text[] := '{category_id,project_id,shared_project_id,project_tag,auto_categorized,category_confidence,is_pinned,pinned,pinned_at,pinned_by,embedding,file_id,cost_usd,status,progress,job_id,assemblyai_id,service,error_message,error,job_metadata,job_submitted_at,job_completed_at,session_id,request_id,environment,query_params,headers,request_body,response_body,metadata,request_size_bytes,response_size_bytes,database_time_ms,upstream_time_ms,cache_hit,error_category,error_code,stack_trace,rate_limited,rate_limit,rate_limit_remaining,rate_limit_reset_at}'::text[];
+    own_policy constant text[] := '{projects_own_category,conversations_own_category,knowledge_base_own_category,files_own_category,audio_transcriptions_own_project,audio_transcriptions_collaborator_read,conversations_own_project,conversations_collaborator_read,messages_of_shared_conversations_read,knowledge_base_own_file}'::text[];
+    own_constraint constant text[] := '{audio_transcriptions_category_confidence_check,knowledge_base_source_id_check,knowledge_base_source_id_key,knowledge_base_source_type_check,model_performance_metrics_cost_usd_check,audio_transcriptions_job_completed_at_check,audio_transcriptions_progress_check,api_logs_database_time_ms_check,api_logs_error_category_check,api_logs_rate_limit_check,api_logs_rate_limit_remaining_check,api_logs_request_size_bytes_check,api_logs_response_size_bytes_check,api_logs_upstream_time_ms_check}'::text[];
+    own_trigger constant text[] := '{audio_transcriptions_tag_or_project,audio_transcriptions_track_shared_project,conversations_general_project,conversations_track_shared_project,conversations_sync_is_pinned,conversations_track_pinning,messages_track_embedding,messages_track_embedding_truncate,knowledge_base_track_embedding,knowledge_base_track_embedding_truncate,conversations_track_embedding,conversations_track_embedding_truncate,projects_track_embedding,projects_track_embedding_truncate,files_track_embedding,files_track_embedding_truncate,audio_transcriptions_track_embedding,audio_transcriptions_track_embedding_truncate,file_registry_track_source,file_registry_track_version,model_performance_metrics_price,audio_transcriptions_sync_error_message,api_logs_categorize_error}'::text[];
+    own_index constant text[] := '{""}'::text[];
+    own_statistics constant text[] := '{projects_owner_id_user_id_statistics,conversations_user_id_project_id_statistics,audio_transcriptions_user_id_project_id_statistics,files_user_id_project_id_statistics,knowledge_base_user_id_project_id_statistics}'::text[];
     found_part record;
 BEGIN
     WITH step AS (
@@ -668,7 +676,7 @@ SELECT 'function ' || spaces[array_position(homes, routine.pronamespace)] || rou
        CASE WHEN routine.proowner <> own_role THEN 'owner' END, routine.proowner::text,
        NULL::jsonb
 FROM (SELECT p.*, p.prosqlbody IS NOT NULL AS atomic FROM pg_proc AS p) AS routine
-WHERE routine.proname = ANY ('{requesting_user_id,set_updated_at,has_column,general_project_is_none,track_shared_project,projects_sync_owner_id,is_own_project,shared_projects,is_project_of,is_in_own_project,cron_field,read_schedule,first_reading,next_scheduled,check_schedule,categories_are_a_tree,is_own_category,audio_transcriptions_tag_or_project,conversations_sync_is_pinned,conversations_track_pinning,note_embedding,track_embedding,log_semantic_search,slow_semantic_searches,vector_index_health,recommend_ef_search,project_of_content,nearest_content,search_knowledge_base,search_all_content,file_registry_track_processing,file_registry_next_version,file_registry_follow_version,link_duplicate_files,file_registry_track_source,file_registry_track_version,notifications_track_reading,backups_protect_restore_points,make_restore_point,release_restore_point,purge_expired_backups,count_budget_month,raise_budget_alerts,api_cost_tracking_alert,budget_changes_settle,api_cost_tracking_forget,budget_config_alert,model_performance_metrics_sync_model_name,model_performance_metrics_sync_total_tokens,model_performance_metrics_price,model_costs_since,recommend_model,suggest_budget_savings,audio_transcriptions_sync_error_message,zapier_webhook_allowance,drive_edit_transition_allowed,drive_edit_requests_guard,drive_edit_requests_record,drive_edit_audit_log_append_only,drive_edit_requests_truncate,expire_drive_edit_requests,indexing_state_track_sync,device_context_stamp,merge_device_context,save_device_context,sync_device_context,claim_device_sync,device_context_forget,agent_tasks_plan,agent_tasks_schedule_next,fail_silent_agent_tasks,claim_agent_task,agent_task_at_work,renew_agent_task,finish_agent_task,agent_tasks_record_execution,workflows_sync_active,workflow_executions_fill_owner,workflow_trigger_next_run,workflow_triggers_plan,workflows_plan_triggers,claim_workflow_triggers,chatgpt_track_embedding,search_chatgpt,api_error_category,api_logs_categorize_error,count_api_request,purge_api_rate_limits,mcp_servers_sync_active,mcp_health_checks_update_server}'::text[]::name[]) AND routine.pronamespace = ANY (homes)
+WHERE routine.proname = ANY (own_function::name[]) AND routine.pronamespace = ANY (homes)
 UNION ALL
 SELECT CASE WHEN relation.relkind IN ('v', 'm') THEN 'view ' WHEN relation.relkind = 'S' THEN 'sequence ' ELSE 'table ' END
        || names[array_position(relations, relation.oid)],
@@ -680,25 +688,25 @@ UNION ALL
 SELECT 'column ' || names[array_position(relations, a.attrelid)] || '.' || a.attname, NULL, NULL,
        NULL::jsonb
 FROM pg_attribute AS a
-WHERE a.attrelid = ANY (relations) AND a.attnum > 0 AND NOT a.attisdropped AND a.attname::text = ANY ('{category_id,project_id,shared_project_id,project_tag,auto_categorized,category_confidence,is_pinned,pinned,pinned_at,pinned_by,embedding,file_id,cost_usd,status,progress,job_id,assemblyai_id,service,error_message,error,job_metadata,job_submitted_at,job_completed_at,session_id,request_id,environment,query_params,headers,request_body,response_body,metadata,request_size_bytes,response_size_bytes,database_time_ms,upstream_time_ms,cache_hit,error_category,error_code,stack_trace,rate_limited,rate_limit,rate_limit_remaining,rate_limit_reset_at}'::text[])
+WHERE a.attrelid = ANY (relations) AND a.attnum > 0 AND NOT a.attisdropped AND a.attname::text = ANY (own_column)
 UNION ALL
 SELECT 'policy ' || names[array_position(relations, p.polrelid)] || '.' || p.polname, NULL, NULL,
        NULL::jsonb
 FROM pg_policy AS p
-WHERE p.polrelid = ANY (relations) AND p.polname::text = ANY ('{projects_own_category,conversations_own_category,knowledge_base_own_category,files_own_category,audio_transcriptions_own_project,audio_transcriptions_collaborator_read,conversations_own_project,conversations_collaborator_read,messages_of_shared_conversations_read,knowledge_base_own_file}'::text[])
+WHERE p.polrelid = ANY (relations) AND p.polname::text = ANY (own_policy)
 UNION ALL
 SELECT 'constraint ' || names[array_position(relations, held.conrelid)] || '.' || held.conname,
        CASE WHEN NOT held.convalidated THEN 'not valid'
             WHEN held.contype IN ('p', 'u', 'x') AND NOT (
                 SELECT i.indisvalid AND i.indisready FROM pg_index AS i WHERE i.indexrelid = held.conindid) THEN 'invalid' END, NULL, NULL::jsonb
 FROM pg_constraint AS held
-WHERE held.conrelid = ANY (relations) AND held.conname::text = ANY ('{audio_transcriptions_category_confidence_check,knowledge_base_source_id_check,knowledge_base_source_id_key,knowledge_base_source_type_check,model_performance_metrics_cost_usd_check,audio_transcriptions_job_completed_at_check,audio_transcriptions_progress_check,api_logs_database_time_ms_check,api_logs_error_category_check,api_logs_rate_limit_check,api_logs_rate_limit_remaining_check,api_logs_request_size_bytes_check,api_logs_response_size_bytes_check,api_logs_upstream_time_ms_check}'::text[])
+WHERE held.conrelid = ANY (relations) AND held.conname::text = ANY (own_constraint)
 UNION ALL
 SELECT 'trigger ' || names[array_position(relations, t.tgrelid)] || '.' || t.tgname,
        CASE WHEN t.tgenabled <> 'O' THEN 'enabled' END, t.tgenabled::text,
        NULL::jsonb
 FROM pg_trigger AS t
-WHERE t.tgrelid = ANY (relations) AND t.tgname::text = ANY ('{audio_transcriptions_tag_or_project,audio_transcriptions_track_shared_project,conversations_general_project,conversations_track_shared_project,conversations_sync_is_pinned,conversations_track_pinning,messages_track_embedding,messages_track_embedding_truncate,knowledge_base_track_embedding,knowledge_base_track_embedding_truncate,conversations_track_embedding,conversations_track_embedding_truncate,projects_track_embedding,projects_track_embedding_truncate,files_track_embedding,files_track_embedding_truncate,audio_transcriptions_track_embedding,audio_transcriptions_track_embedding_truncate,file_registry_track_source,file_registry_track_version,model_performance_metrics_price,audio_transcriptions_sync_error_message,api_logs_categorize_error}'::text[]) AND NOT t.tgisinternal
+WHERE t.tgrelid = ANY (relations) AND t.tgname::text = ANY (own_trigger) AND NOT t.tgisinternal
 UNION ALL
 SELECT 'index ' || names[array_position(relations, i.indexrelid)],
        CASE WHEN NOT (i.indisvalid AND i.indisready) THEN 'invalid' END, NULL,
@@ -710,7 +718,7 @@ SELECT 'statistics ' || spaces[array_position(homes, s.stxnamespace)] || s.stxna
        CASE WHEN s.stxowner <> own_role THEN 'owner' END, s.stxowner::text,
        NULL::jsonb
 FROM pg_statistic_ext AS s
-WHERE s.stxname = ANY ('{projects_owner_id_user_id_statistics,conversations_user_id_project_id_statistics,audio_transcriptions_user_id_project_id_statistics,files_user_id_project_id_statistics,knowledge_base_user_id_project_id_statistics}'::text[]::name[]) AND s.stxnamespace = ANY (homes)
+WHERE s.stxname = ANY (own_statistics::name[]) AND s.stxnamespace = ANY (homes)
 UNION ALL
 SELECT NULL, NULL, NULL, NULL::jsonb WHERE false
         ) AS looked (key, fault, detail, expressions)

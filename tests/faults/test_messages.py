@@ -304,7 +304,7 @@ async def start_and_end(database: str, folder: Folder) -> None:
 
 
 async def test_a_lone_connection_is_lost_in_the_middle(database: str, proxy: Proxy, steps: Steps) -> None:
-    """The outcome of all that was not acknowledged is unknown, by name, and what was acknowledged is applied."""
+    """Through one connection alone nothing goes in company: the outcome of what was sent last is unknown, and of no other."""
     folder = steps("a", "b", "c", after={"b": SLEEP})
     acknowledged = asyncio.Event()
 
@@ -323,7 +323,7 @@ async def test_a_lone_connection_is_lost_in_the_middle(database: str, proxy: Pro
             await run
 
         assert names(caught.value.applied) == ["a.sql"]
-        assert (caught.value.migration, caught.value.after) == ("b.sql", ("c.sql",))
+        assert (caught.value.migration, caught.value.after) == ("b.sql", ())
         await drained(database)
 
     assert names((await holds(database, folder.catalog)).applied) == ["b.sql", "c.sql"]
@@ -344,6 +344,68 @@ async def test_settings_that_the_lexer_depends_on(database: str, folder: Folder)
 
     assert names(report.applied) == ["a.sql", "b.sql", "c.sql"]
     await nothing_left(database)
+
+
+@pytest.mark.parametrize(
+    "script",
+    ["SAVEPOINT s; DROP TABLE c; ROLLBACK TO s;", "SELECT n AS m INTO more FROM c;", "SET TRANSACTION READ WRITE;"],
+)
+async def test_what_cannot_be_executed_in_a_block(database: str, steps: Steps, script: str) -> None:
+    """A script with a statement that no block can execute is applied all the same, with those before and after it."""
+    folder = steps("a", "b", "c", "d", "e", after={"c": script})
+
+    report = await holds(database, folder.catalog)
+
+    assert names(report.applied) == ["a.sql", "b.sql", "c.sql", "d.sql", "e.sql"]
+
+
+async def test_the_settings_of_the_database_are_those_of_a_script(database: str, steps: Steps) -> None:
+    """Each script of a message may write and reads what is committed, and has the settings of the database else."""
+    name = database.rpartition("/")[2]
+    for setting in ("plan_cache_mode = force_custom_plan", "default_transaction_isolation = serializable"):
+        await sql(database, f'ALTER DATABASE "{name}" SET {setting}')
+    shown = "INSERT INTO {} SELECT 2 WHERE current_setting('transaction_isolation') = 'read committed' AND current_setting('plan_cache_mode') = 'force_custom_plan';"
+    folder = steps("a", "b", "c", after={each: shown.format(each) for each in "abc"})
+    for number, each in enumerate("abc", 1):
+        (folder.path / f"0{number}_{each}" / "verify.sql").write_text(
+            f"-- name: two\nSELECT count(*) = 2 AND current_setting('plan_cache_mode') = 'force_custom_plan' AS passed FROM {each}"
+        )
+
+    report = await kimbledb.migrate(database, catalog=folder.catalog, options=OPTIONS)
+
+    assert names(report.applied) == ["a.sql", "b.sql", "c.sql"]
+
+
+async def test_a_limit_of_the_session_is_not_that_of_the_message(database: str, steps: Steps) -> None:
+    """A statement timeout that a database sets, and that holds for the whole message, stops no migration."""
+    await sql(database, f"ALTER DATABASE \"{database.rpartition('/')[2]}\" SET statement_timeout = '350ms'")
+    folder = steps("a", "b", "c", "d", after=dict.fromkeys("abcd", "SELECT pg_sleep(0.2);"))
+
+    report = await holds(database, folder.catalog)
+
+    assert names(report.applied) == ["a.sql", "b.sql", "c.sql", "d.sql"]
+
+
+async def test_a_lock_of_the_session_does_not_outlive_a_failure(database: str, steps: Steps) -> None:
+    """What a rollback does not take back, and no script names, is taken back where a script fails in a message of several."""
+    await sql(
+        database,
+        "CREATE FUNCTION take() RETURNS void LANGUAGE sql AS $$ SELECT pg_advisory_lock(7) $$;",
+    )
+    folder = steps("a", "b", "c", after={"b": "SELECT take(); SELECT 1 / 0;"})
+    async with asyncpg.create_pool(database, min_size=1, max_size=1, connection_class=_Kept) as pool:
+        with pytest.raises(kimbledb.MigrationError):
+            await kimbledb.migrate(pool, catalog=folder.catalog, options=OPTIONS)
+
+        held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+        assert await pool.fetchval(held) == 0
+
+
+class _Kept(asyncpg.Connection):
+    """A connection that its pool does not clear."""
+
+    async def reset(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - asyncpg's signature
+        """Leave it as it is."""
 
 
 async def test_a_value_of_an_enum_is_used_by_the_next(database: str, folder: Folder) -> None:
