@@ -14,7 +14,7 @@ from kimbledb.model.names import quote_identifier, quote_literal
 from kimbledb.model.state import DatabaseState
 from kimbledb.server import queries
 from kimbledb.server.driver import ServerError
-from kimbledb.server.locks import BOOTSTRAP_KEY, take_lock
+from kimbledb.server.locks import BOOTSTRAP_KEY, lock_condition, take_lock
 from kimbledb.server.retry import Retry, meaning
 from kimbledb.server.session import Session
 from kimbledb.version import __version__
@@ -57,7 +57,7 @@ async def prepare(
             + (_schema(schema, state) if not state.schema_exists else "")
             + _extensions([each.name for each in missing], state)
             + history_tables.creation(schema, version=__version__, take_over=take_over)
-            + queries.question("bootstrapped", schema=quoted)
+            + queries.question("bootstrapped", schema=quoted, at_work=lock_condition(schema))
             + "COMMIT;\n"
         )
     except ServerError as error:
@@ -67,8 +67,8 @@ async def prepare(
         if missing and (gaps := await preflight.refused_extensions(session, state, [each.name for each in missing])):
             raise PreflightError(gaps) from error
         raise
-    if answer.value["head"] != (state.log_position or 0):
-        raise Retry  # another run was quicker, and other migrations are pending now
+    if answer.value["busy"] or answer.value["head"] != (state.log_position or 0):
+        raise Retry  # another run was quicker: what is to be sent would be refused
     return evolve(
         state,
         log_position=answer.value["head"],

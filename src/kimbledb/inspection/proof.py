@@ -475,7 +475,7 @@ class _Lookups:
 
 def _own(lookup: str) -> str:
     """Return the name of the variable that holds the names of the objects that a lookup finds."""
-    return f"own_{lookup.replace(' ', '_')}"
+    return f"sought_{lookup.replace(' ', '_')}"
 
 
 def _printed(lookup: str) -> str:
