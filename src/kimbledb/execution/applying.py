@@ -8,7 +8,6 @@ connection was lost) the history rows decide.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -61,9 +60,6 @@ _ROWS_DELETED = "rows_deleted"
 #: it has read of it, until the message ends; and a larger one saves no more time.
 _MOST_IN_MESSAGE = 50
 _LONGEST_MESSAGE = 1_000_000
-#: What no rollback takes back: locks and prepared statements of the session. After an error that is taken back before
-#: the transaction ends, which a block that commits cannot do; behind a pooler, its session is another's afterwards.
-_OUTLIVES = re.compile(r"advisory_(?:un)?lock|\b(?:prepare|deallocate|discard)\b", re.IGNORECASE)
 
 
 class UnderWay:
@@ -194,8 +190,12 @@ class ApplyRun:
         assert state.log_position is not None  # the bootstrap made the log
         log_position = state.log_position
         await self._renew(session, state, plan)
-        transactions = Transactions(Messages(session, Site.of(state, self.goal.schema, self.goal.catalog)))
         pending = list(plan.pending)
+        transactions = Transactions(
+            Messages(session, Site.of(state, self.goal.schema, self.goal.catalog)),
+            # A caller's connection is not ours.
+            is_own=len(pending) > 1 and self.runner.target.address is not None and await session.own(),
+        )
         while pending:
             message = self._next_message(pending)
             log_position = await self._apply(transactions, message, log_position, last=pending[-1])
@@ -313,16 +313,13 @@ class ApplyRun:
     def _goes_alone(self, step: Step) -> bool:
         """Whether a step has a message of its own.
 
-        It is not a script alone, waited in vain, or its losses are counted; or in the company of others its limit would not
-        hold, or a part of what it does would outlive its failure.
+        It is not a script alone, waited in vain, has losses to be counted, or a limit of its own.
         """
-        if not self._by_script(step) or step.name in self.suspects or step.name in self.waited:
-            return True
-        migration = step.migration
         return (
-            not self.runner.target.can_reconnect  # nobody could cancel it
-            or migration.statement_timeout is not None
-            or any(_OUTLIVES.search(script.text) for script in migration.applied_scripts(hosted=self.hosted).values())
+            not self._by_script(step)
+            or step.name in self.suspects
+            or step.name in self.waited
+            or step.migration.statement_timeout is not None
         )
 
     async def _apply(
@@ -533,9 +530,7 @@ class ApplyRun:
 
     async def _send(self, transactions: Transactions, under_way: UnderWay, works: Sequence[Work]) -> None:
         """Send migrations in one message, and note each as soon as it is known to be committed."""
-        # Of several in one message the server knows no limit.
-        limit = self.runner.options.statement_timeout if len(works) > 1 else None
-        async with observed(self.runner, transactions.session, under_way.migration, limit=limit) as observation:
+        async with observed(self.runner, transactions.session, under_way.migration) as observation:
 
             def note(outcome: Outcome) -> None:
                 self._note(under_way, outcome)

@@ -142,7 +142,9 @@ def _statement_at(text: str, offset: int, hidden: list[tuple[int, int]]) -> str 
     return None
 
 
-def offset_of(error: ServerError, script: str, ahead: str, completed: int, *, exact: bool = True) -> int | None:
+def offset_of(
+    error: ServerError, script: str, ahead: str, completed: int, *, start: int = 0, exact: bool = True
+) -> int | None:
     """Return how many characters of a script stand before the place of an error, or None where it is not in the script.
 
     Args:
@@ -150,37 +152,40 @@ def offset_of(error: ServerError, script: str, ahead: str, completed: int, *, ex
         script: The text of the script that was sent.
         ahead: The part of its transaction before the script.
         completed: How many statements of that transaction the server completed.
+        start: How many characters of the message stand before that transaction.
         exact: Whether the character that the server names is wanted, and not the start of the statement.
     """
     if not (error.position and exact):
         return _failed_statement(script, ahead, completed)
-    place = error.position - 1 - len(ahead)
+    place = error.position - 1 - start - len(ahead)
     if 0 <= place - len(script) < len(END_OF_SCRIPT):
         return len(script.rstrip())  # the last statement breaks off, and the server met our semicolon
     return place if 0 <= place <= len(script) else None  # else it is in kimbledb's own statements
 
 
-def failed_script(error: ServerError, ahead: Sequence[str], completed: int) -> int:
+def failed_script(error: ServerError, ahead: Sequence[str], completed: int, *, start: int = 0) -> int:
     """Return the index of the script at which the server stopped.
 
     Args:
         error: The server's error.
         ahead: For each script the part of its transaction before it.
         completed: How many statements of that transaction the server completed.
+        start: How many characters of the message stand before that transaction.
     """
-    return stopped_in(error, [text[len(before) :] for before, text in pairwise(("", *ahead))], completed)
+    return stopped_in(error, [text[len(before) :] for before, text in pairwise(("", *ahead))], completed, start=start)
 
 
-def stopped_in(error: ServerError, pieces: Iterable[str], completed: int) -> int:
+def stopped_in(error: ServerError, pieces: Iterable[str], completed: int, *, start: int = 0) -> int:
     """Return the index of the script at which the server stopped.
 
     Args:
         error: The server's error.
         pieces: The text of the transaction up to the last script, cut where each script begins.
         completed: As for ``failed_script()``.
+        start: As for ``failed_script()``.
     """
     if error.position:
-        place, sizes = error.position - 1, [len(text) for text in pieces]
+        place, sizes = error.position - 1 - start, [len(text) for text in pieces]
     else:
         place, sizes = completed, [sum(1 for _ in statements.split(text)) for text in pieces]
     return max(bisect.bisect_right([*accumulate(sizes)], place) - 1, 0)

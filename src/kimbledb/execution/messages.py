@@ -18,9 +18,9 @@ from kimbledb.inspection.proof import Site
 from kimbledb.model.forms import kept_as_dict
 from kimbledb.model.names import quote_array, quote_identifier, quote_literal
 from kimbledb.model.reach import places, wholes
-from kimbledb.server import queries
+from kimbledb.server import loops, queries
 from kimbledb.server.locks import lock_key, take_lock, take_lock_values
-from kimbledb.server.loops import Handed, Piece, ScriptText, loop, written
+from kimbledb.server.loops import Handed, Piece, ScriptText, written
 from kimbledb.server.search_path import guard_briefly, guard_of, path_of
 from kimbledb.server.session import BEGIN, Session
 from kimbledb.server.settings import durable, milliseconds, setting
@@ -209,7 +209,7 @@ class Messages:
 
         Args:
             work: Whose script runs.
-            before: The id of the newest entry of the log, or the work that has written it in the transaction before this.
+            before: As for ``transaction()``.
         """
         expected = {"after": before.migration.name} if isinstance(before, Work) else {"head": before}
         checks = checks_handed([work.migration]) if work.verify else {}
@@ -241,22 +241,25 @@ class Messages:
             measuring="" if work.guard is None else work.guard.before(),
         )
 
-    def alone(self, work: Work, log_position: int) -> list[Piece]:
+    def transaction(self, work: Work, before: int | Work) -> list[Piece]:
         """Return the transaction of a script in pieces, from what follows ``begin()`` to its COMMIT.
 
         Args:
             work: Whose script runs.
-            log_position: The id of the log's newest entry when the plan was made.
+            before: The id of the log's newest entry when the plan was made, or the work that has written it in the
+                transaction before this.
         """
         return [
-            *self._set_up(work, log_position),
+            *self._set_up(work, before),
             *self._before(work),
             *self.body(work),
             *self._closing(work, self._looked_up(work)),
         ]
 
-    def together(self, works: Sequence[Work], log_position: int) -> str:
-        """Return the message that runs several transactions, each of which expects what the one before it recorded.
+    def loop(self, works: Sequence[Work], log_position: int) -> str:
+        """Return the message that runs several transactions as one block, for a session that is our own.
+
+        Each expects what the one before it recorded.
 
         Args:
             works: What is applied, in order, all of it verified or none.
@@ -270,7 +273,7 @@ class Messages:
             judging=works[0].verify,
         )
         before: list[int | Work] = [log_position, *works]
-        return loop(
+        return loops.loop(
             self.session.reading(),
             [
                 [

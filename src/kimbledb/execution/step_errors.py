@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Literal
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from kimbledb.errors import ConnectionLostError
 from kimbledb.execution import error_location
@@ -26,7 +27,19 @@ _COMMITTED_BY_SCRIPT = (
 )
 
 
-async def step_error(session: Session, error: ServerError, work: Work, ahead: Sequence[str]) -> Exception:
+@frozen
+class Earlier:
+    """The transactions of a message that were committed before the one that failed."""
+
+    #: How many there were.
+    count: int = 0
+    #: How many characters of the message are theirs.
+    length: int = 0
+
+
+async def step_error(
+    session: Session, error: ServerError, work: Work, ahead: Sequence[str], earlier: Earlier = Earlier()
+) -> Exception:
     """Return the exception that an error of the server means for a step.
 
     Args:
@@ -34,16 +47,17 @@ async def step_error(session: Session, error: ServerError, work: Work, ahead: Se
         error: The server's error.
         work: What was done.
         ahead: For each script of the work the part of its transaction before it; none where the message held no script.
+        earlier: The transactions of the same message before it.
 
     Returns:
         As ``refusal_of()``, or ``ScriptError``.
     """
     if len(session.commits) > sum(answer.code == "KD102" for answer in session.answered):
         # The script ended its transaction by itself: a second try would repeat what it committed.
-        failure = await _script_error(session, error, work, ahead)
+        failure = await _script_error(session, error, work, ahead, earlier)
         failure.standing = _COMMITTED_BY_SCRIPT
         return failure
-    return refusal_of(error, work) or await _script_error(session, error, work, ahead)
+    return refusal_of(error, work) or await _script_error(session, error, work, ahead, earlier)
 
 
 def refusal_of(error: ServerError, work: Work) -> Exception | None:
@@ -71,15 +85,18 @@ def refusal_of(error: ServerError, work: Work) -> Exception | None:
     return None
 
 
-async def _script_error(session: Session, error: ServerError, work: Work, ahead: Sequence[str]) -> ScriptError:
+async def _script_error(
+    session: Session, error: ServerError, work: Work, ahead: Sequence[str], earlier: Earlier
+) -> ScriptError:
     script, offset = work.script, None
     # What the server names within a statement that was written here is in no file.
     exact = bool(error.position) and work.derived is None
     if ahead:
-        completed = session.completed
-        at = error_location.failed_script(error, ahead, completed) if len(ahead) > 1 else 0
+        before = session.commits[earlier.count - 1] if 0 < earlier.count <= len(session.commits) else 0
+        completed = session.completed - before
+        at = error_location.failed_script(error, ahead, completed, start=earlier.length) if len(ahead) > 1 else 0
         script = work.scripts[at]
-        offset = error_location.offset_of(error, script.text, ahead[at], completed, exact=exact)
+        offset = error_location.offset_of(error, script.text, ahead[at], completed, start=earlier.length, exact=exact)
     located = error_location.locate(error, work.migration, script, offset=offset, exact=exact)
     return ScriptError(work.migration, await with_cancel_reason(session, error, located))
 
@@ -87,15 +104,36 @@ async def _script_error(session: Session, error: ServerError, work: Work, ahead:
 async def with_cancel_reason(session: Session, error: ServerError, located: LocatedError) -> LocatedError:
     """Return an error of a cancelled statement with a hint that says whether its limit or a person cancelled it.
 
-    The message of the server is in the server's language. Therefore the server is asked for both texts.
-
     Args:
         session: Where the statement ran; no transaction is open.
         error: The server's error.
         located: The same error with its place.
     """
+    match await _cancelled_by(session, error):
+        case "a person":
+            return evolve(located, hint="somebody cancelled it on the server (pg_cancel_backend): run again")
+        case "a script":
+            return evolve(located, hint=error.hint)
+    return located
+
+
+async def is_cancelled_by_a_person(session: Session, error: ServerError) -> bool:
+    """Whether somebody cancelled a statement, and not its limit.
+
+    Args:
+        session: Where the statement ran; no transaction is open.
+        error: The server's error.
+    """
+    return await _cancelled_by(session, error) == "a person"
+
+
+async def _cancelled_by(session: Session, error: ServerError) -> Literal["its limit", "a person", "a script"] | None:
+    """Return who cancelled a statement, or None for another error, or where it cannot be told.
+
+    The message of the server is in the server's language. Therefore the server is asked for both texts.
+    """
     if error.sqlstate != QUERY_CANCELLED:
-        return located
+        return None
     block = {by_hand: queries.block("cancel_words", by_hand=by_hand) for by_hand in ("false", "true")}
     try:
         answers = await session.send(
@@ -103,13 +141,11 @@ async def with_cancel_reason(session: Session, error: ServerError, located: Loca
             f"SET LOCAL statement_timeout = 0;\n{block['true']}ROLLBACK;\n"
         )
     except (ServerError, ConnectionLostError):
-        return located
+        return None
     if len(answers) != 2:
-        return located
+        return None
     timed_out, cancelled = (answer.value for answer in answers)
-    if located.message == cancelled:
-        return evolve(located, hint="somebody cancelled it on the server (pg_cancel_backend): run again")
-    if located.message != timed_out:
-        # A script can raise that SQLSTATE, too.
-        return evolve(located, hint=error.hint)
-    return located
+    if error.message == cancelled:
+        return "a person"
+    # A script can raise that SQLSTATE, too.
+    return "its limit" if error.message == timed_out else "a script"

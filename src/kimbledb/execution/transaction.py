@@ -10,11 +10,13 @@ values that go in and come out, ``kimbledb.execution.step_errors`` the meaning o
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from typing import Any
 
 from attrs import evolve, frozen
@@ -22,7 +24,7 @@ from attrs import evolve, frozen
 from kimbledb.errors import ConnectionLostError, KimbleDBError
 from kimbledb.execution import error_location
 from kimbledb.execution.messages import Messages, before_script, keep_older
-from kimbledb.execution.step_errors import refusal_of, step_error
+from kimbledb.execution.step_errors import Earlier, is_cancelled_by_a_person, refusal_of, step_error
 from kimbledb.execution.work import Outcome, Work
 from kimbledb.inspection import data_loss
 from kimbledb.inspection.checks import results_of
@@ -34,8 +36,8 @@ from kimbledb.model.set_aside import SetAside
 from kimbledb.server import queries
 from kimbledb.server.codes import COPIED, HISTORY_CHANGED, INDEX_NOT_VALID, LOOK_CLOSER, MEASURED, own_code
 from kimbledb.server.driver import ServerError
-from kimbledb.server.loops import END_OF_SCRIPT, before_scripts, written
-from kimbledb.server.session import ENDS_SESSION, Answer, Session
+from kimbledb.server.loops import END_OF_SCRIPT, Piece, before_scripts, written
+from kimbledb.server.session import ENDS_SESSION, Answer, Session, Unread
 from kimbledb.server.settings import setting
 
 #: The answer with which each transaction writes its history row.
@@ -83,6 +85,32 @@ class _Reply:
             self._on_commit(_outcome(answers, work))
 
 
+@frozen
+class _Text:
+    """The transaction of a piece of work in a message."""
+
+    work: Work
+    begin: str
+    pieces: Sequence[Piece]
+
+    @cached_property
+    def rest(self) -> str:
+        """All of it but the begin."""
+        return written(self.pieces)
+
+
+class _Unreadable(Exception):
+    """The server could read no message of these transactions, and ran nothing.
+
+    Attributes:
+        place: The transaction that it could not read, counted from 0; None where it reads by other settings.
+    """
+
+    def __init__(self, place: int | None) -> None:
+        super().__init__()
+        self.place = place
+
+
 class _FellOut(Exception):
     """A script failed in the company of others; it is rolled back, and is to run alone, which tells whether it fails there."""
 
@@ -110,12 +138,20 @@ class _LookCloser(Exception):
 class Transactions:
     """Carries out work on one schema through one session."""
 
-    def __init__(self, messages: Messages) -> None:
-        """Take the messages of the run, for one schema and one session."""
+    def __init__(self, messages: Messages, *, is_own: bool = False) -> None:
+        """Take the messages of the run, for one schema and one session.
+
+        Args:
+            messages: The messages.
+            is_own: Whether the server's session is ours alone, and has the limits of the call (``Session.own()``).
+        """
         self.messages = messages
         self.session = messages.session
+        self.is_own = is_own
         #: Whether a COMMIT was sent, and the client cannot know whether it was executed.
         self.in_doubt = False
+        #: Whether the session would lex scripts by other settings, which must go ahead of each of them.
+        self._reads_otherwise = False
         #: Whether a short look has seen a sign that the next work would give, too.
         self._looks_closer = False
 
@@ -155,7 +191,8 @@ class Transactions:
         """
         waiting = list(works)
         position = log_position
-        alone = False
+        #: How many of them the next message carries; None for all.
+        size: int | None = None
 
         def note(outcome: Outcome) -> None:
             nonlocal position
@@ -166,14 +203,19 @@ class Transactions:
         while waiting:
             if self._looks_closer:
                 waiting = [_looking_closer(each) for each in waiting]
+            sent = waiting[: 1 if self._reads_otherwise else size]
+            size = None
             try:
-                if alone or len(waiting) == 1:
-                    alone = False
-                    await self._send(waiting[0], position, note)
+                if self.is_own and len(sent) > 1:
+                    await self._send_loop(sent, position, note)
                 else:
-                    await self._send_together(tuple(waiting), position, note)
+                    await self._send(sent, position, note)
             except _FellOut:
-                alone = True
+                size = 1
+            except _Unreadable as found:
+                # Nothing of it ran. The readable ones go first, and then the unreadable one goes alone.
+                self._reads_otherwise = found.place is None
+                size = found.place or 1
             except _LookCloser as found:
                 waiting[0] = _looking_closer(waiting[0])
                 self._looks_closer = self._looks_closer or found.what != "losses"
@@ -181,13 +223,11 @@ class Transactions:
                 # Other indexes on the same table were made meanwhile, or existed before.
                 waiting[0] = evolve(waiting[0], known=(*waiting[0].known, *found.indexes))
 
-    async def _send_together(
-        self, works: Sequence[Work], log_position: int, on_commit: Callable[[Outcome], None]
-    ) -> None:
-        """Send the transactions of several migrations in one message."""
+    async def _send_loop(self, works: Sequence[Work], log_position: int, on_commit: Callable[[Outcome], None]) -> None:
+        """Send the transactions of migrations as one block, which plans once what they share."""
         session = self.session
         reply = _Reply(session, works, on_commit)
-        message = self.messages.together(works, log_position)
+        message = self.messages.loop(works, log_position)
         try:
             with self._doubting(reply):
                 try:
@@ -204,27 +244,51 @@ class Transactions:
             _send_again(error, failed)
             if (refusal := refusal_of(error, failed)) is not None:
                 raise refusal from error
+            if await is_cancelled_by_a_person(session, error):
+                raise await step_error(session, error, failed, ()) from error
             # What a script may do is not all that EXECUTE may do, and its place is to be told.
             raise _FellOut from error
 
-    async def _send(self, work: Work, log_position: int, on_commit: Callable[[Outcome], None]) -> None:
-        """Send the transaction of a migration."""
-        session, messages = self.session, self.messages
-        pieces = messages.alone(work, log_position)
-        reply = _Reply(session, [work], on_commit)
+    async def _send(self, works: Sequence[Work], log_position: int, on_commit: Callable[[Outcome], None]) -> None:
+        """Send the transactions of migrations in one message."""
+        session = self.session
+        texts = self._texts(works, log_position)
+        reply = _Reply(session, works, on_commit)
+        message = texts[0].rest + "".join(text.begin + text.rest for text in texts[1:])
         try:
             with self._doubting(reply):
                 try:
-                    await session.transact(messages.begin(work), written(pieces))
+                    await session.transact(
+                        texts[0].begin,
+                        message,
+                        further=_starts("", texts)[1:],
+                        # What begins comes after the COMMIT of what was before it.
+                        on_begin=lambda: reply.read(session.begun - 1),
+                    )
                 except (ServerError, KimbleDBError):
-                    reply.read(min(_recorded(session), len(session.commits)))
+                    reply.read(max(session.begun - 1, min(_recorded(session), len(session.commits))))
                     raise
-                reply.read(1)
+                reply.read(len(texts))
+        except Unread as unread:
+            starts = _starts(session.prefix, texts)
+            place = None if unread.position is None else bisect.bisect_right(starts, unread.position - 1) - 1
+            raise _Unreadable(place) from unread
         except ServerError as error:
-            if reply.count:
-                return  # it is committed, and the question after it failed
-            _send_again(error, work)
-            raise await step_error(session, error, work, before_scripts(session.prefix, pieces)) from error
+            if reply.count == len(texts):
+                return  # all is committed, and the question after it failed
+            failed = texts[reply.count]
+            _send_again(error, failed.work)
+            places = before_scripts(failed.begin if reply.count else session.prefix, failed.pieces)
+            earlier = Earlier(reply.count, _starts(session.prefix, texts)[reply.count])
+            raise await step_error(session, error, failed.work, places, earlier) from error
+
+    def _texts(self, works: Sequence[Work], log_position: int) -> list[_Text]:
+        """Return the transactions of migrations, of which each but the first expects what the one before it recorded."""
+        expected: list[int | Work] = [log_position, *works]
+        return [
+            _Text(work, self.messages.begin(work), self.messages.transaction(work, before))
+            for work, before in zip(works, expected, strict=False)
+        ]
 
     @contextmanager
     def _doubting(self, reply: _Reply | None = None) -> Iterator[None]:
@@ -449,6 +513,18 @@ class Transactions:
         """
         with suppress(ServerError, ConnectionLostError):
             await self.session.send(self.messages.failure(work, message, seconds))
+
+
+def _starts(prefix: str, texts: Sequence[_Text]) -> list[int]:
+    """Return how many characters of a message stand before each of its transactions.
+
+    Args:
+        prefix: What stands before the rest of the first one.
+        texts: The transactions.
+    """
+    lengths = [len(text.begin) + len(text.rest) for text in texts]
+    lengths[0] = len(prefix) + len(texts[0].rest)
+    return [0, *itertools.accumulate(lengths[:-1])]
 
 
 def _looking_closer(work: Work) -> Work:

@@ -153,6 +153,7 @@ class Connection(Protocol):
         *,
         limit: float | None = None,
         listen: Callable[[Notice], None] | None = None,
+        starts: Sequence[int] = (),
     ) -> None:
         """Send statements in one message by the simple protocol.
 
@@ -160,6 +161,8 @@ class Connection(Protocol):
             message: The statements.
             limit: Seconds after which TimeoutError is raised; None for no limit.
             listen: Called with each notice that arrives meanwhile.
+            starts: Where each transaction of several begins in the message: an error shows no name that only another
+                one holds.
         """
 
     async def copy_out(self, query: str, *, limit: float | None = None) -> bytes:

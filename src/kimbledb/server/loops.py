@@ -108,7 +108,7 @@ def loop(head: str, transactions: Sequence[Sequence[Piece]]) -> str:
                 body.append(_branches(name, [each for each in pieces if isinstance(each, str)], declared))
     return queries.anonymous(
         f"-- {queries.SIGNATURE}\nDECLARE\n{''.join(declared)}BEGIN\n{nested(head)}COMMIT;\n"
-        f"FOR {_AT} IN 1..{len(transactions)} LOOP\nSET TRANSACTION ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
+        f"FOR {_AT} IN 1..{len(transactions)} LOOP\nSET LOCAL TRANSACTION ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
         f"{''.join(body)}END LOOP;\nEND"
     )
 

@@ -10,7 +10,6 @@ from kimbledb.errors import KimbleDBError
 from kimbledb.events import Blocked, Building
 from kimbledb.model.clock import stopwatch
 from kimbledb.model.migration import Migration
-from kimbledb.model.names import quote_literal
 from kimbledb.server import queries
 from kimbledb.server.driver import ServerError
 from kimbledb.server.locks import describe_holders
@@ -27,15 +26,9 @@ _PAUSE_WHILE_BUILDING = 1.0
 class Observation:
     """What the observed session does at the moment."""
 
-    def __init__(self, migration: Migration | None, limit: float | None = None) -> None:
-        """Begin with a migration; None where no index build is notified.
-
-        Args:
-            migration: The migration.
-            limit: Seconds after which the session's statement is cancelled; None for no limit.
-        """
+    def __init__(self, migration: Migration | None) -> None:
+        """Begin with a migration; None where no index build is notified."""
         self.migration = migration
-        self.limit = limit
         #: Seconds since it was begun.
         self.clock = stopwatch()
         self._turned = asyncio.Event()
@@ -58,9 +51,7 @@ class Observation:
 
 
 @asynccontextmanager
-async def observed(
-    runner: Runner, session: Session, migration: Migration | None = None, *, limit: float | None = None
-) -> AsyncIterator[Observation]:
+async def observed(runner: Runner, session: Session, migration: Migration | None = None) -> AsyncIterator[Observation]:
     """Observe a session during the block, and notify of its blockers and of the index that it builds.
 
     Where no second connection can be had, nothing is observed.
@@ -69,13 +60,11 @@ async def observed(
         runner: The runner of the call; its ``blockers`` are kept current.
         session: The session that works.
         migration: The migration whose indexes are built, or None where no index build is notified.
-        limit: Seconds after which what the session does for one migration is cancelled, if its message is a loop over
-            several; None for no limit.
 
     Yields:
         The observation, which is to be told where the session goes on to another migration.
     """
-    observation = Observation(migration, limit)
+    observation = Observation(migration)
     if not runner.target.can_reconnect:
         yield observation
         return
@@ -94,7 +83,7 @@ async def _observe(runner: Runner, session: Session, observation: Observation) -
         if await observation.turned_within(pause):
             pause = first
             continue
-        pause = _PAUSE if observation.limit is None else min(_PAUSE, observation.limit)
+        pause = _PAUSE
         # Best effort: an observation that fails is no failure of the session.
         with suppress(KimbleDBError, ServerError):
             if session.process_id is not None and await _look(runner, session.process_id, observation):
@@ -104,13 +93,7 @@ async def _observe(runner: Runner, session: Session, observation: Observation) -
 async def _look(runner: Runner, process_id: int, observation: Observation) -> bool:
     """Notify of a process's blockers and of its index build, and return whether it builds an index."""
     migration, seconds = observation.migration, observation.clock()
-    late = observation.limit is not None and seconds > observation.limit
     async with runner.target.session(runner.options) as session:
-        if late:
-            # The server sets no limit to a part of a block. What is cancelled runs again alone, and within its limit.
-            await session.ask(
-                queries.question("cancel_loop", pid=str(process_id), mark=quote_literal(queries.SIGNATURE))
-            )
         found = await session.ask(queries.question("watch", pid=str(process_id)))
     runner.blockers = tuple(describe_holders(found["blockers"]))
     if runner.blockers:

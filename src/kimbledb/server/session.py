@@ -24,7 +24,17 @@ from kimbledb.server.driver import Connection, DriverError, MisuseError, Notice,
 from kimbledb.server.locks import LOCK_CLASS
 from kimbledb.server.options import Options
 from kimbledb.server.search_path import gaps_of, guard_of, path_of
-from kimbledb.server.settings import LEXING, LIMITS, PINNED, PINNED_FOR_QUESTIONS, durable, limits_of, pin, setting
+from kimbledb.server.settings import (
+    LEXING,
+    LIMITS,
+    PINNED,
+    PINNED_FOR_QUESTIONS,
+    durable,
+    limits_of,
+    pin,
+    setting,
+    settings_values,
+)
 
 #: The first statement of every transaction that writes.
 BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
@@ -53,6 +63,19 @@ class Answer(NamedTuple):
     value: Any
 
 
+class Unread(Exception):
+    """The server ran nothing of a message of several transactions, since it could not read it as written.
+
+    Attributes:
+        position: The position in the message at which the server stopped, in characters, counted from 1; None where
+            the message was read by other settings, or could not be encoded.
+    """
+
+    def __init__(self, position: int | None) -> None:
+        super().__init__()
+        self.position = position
+
+
 class Session:
     """A connection that runs the messages of one piece of work."""
 
@@ -70,7 +93,7 @@ class Session:
         self.process_id: int | None = None
         #: The answers of the last message's blocks, as far as the message got.
         self.answered: list[Answer] = []
-        #: How many statements of the last message were completed, and how many up to and with each COMMIT among them.
+        #: How many statements of the last message were completed, and how many up to and with each of its COMMITs.
         self.completed = 0
         self.commits: Sequence[int] = ()
         #: How many transactions of the last message the server has begun, of those that begin with ``remember()``.
@@ -94,6 +117,7 @@ class Session:
         *,
         notices: list[tuple[str, str]] | None = None,
         on_begin: Callable[[], None] | None = None,
+        starts: Sequence[int] = (),
     ) -> list[Answer]:
         """Send statements in one message and return the answers of their blocks.
 
@@ -101,6 +125,7 @@ class Session:
             message: The statements.
             notices: Collects the other notices that arrive meanwhile: SQLSTATE and text of each.
             on_begin: Called, while the message runs, when the server begins one of its transactions (``begun``).
+            starts: Where each of several transactions begins in the message.
 
         Raises:
             ServerError: The server refused; the transaction is rolled back.
@@ -113,7 +138,7 @@ class Session:
             # The command timeout of a caller's connection is not meant for
             # migrations; the deadline of the call is.
             try:
-                await self.connection.execute(message, limit=self.options.deadline, listen=self._receive)
+                await self.connection.execute(message, limit=self.options.deadline, listen=self._receive, starts=starts)
             finally:
                 self.completed, self.commits = self.connection.completed, self.connection.commits
         except _NETWORK_ERRORS as error:
@@ -151,31 +176,42 @@ class Session:
         elif notice.sqlstate == codes.DEALLOCATED:
             self._deallocated = True
 
-    async def transact(self, begin: str, rest: str) -> list[Answer]:
-        """Send a transaction that holds somebody's scripts, so that the server lexes the scripts as written.
+    async def transact(
+        self, begin: str, rest: str, *, further: Sequence[int] = (), on_begin: Callable[[], None] | None = None
+    ) -> list[Answer]:
+        """Send transactions that hold somebody's scripts, so that the server lexes the scripts as written.
 
         The server lexes a whole message before any setting in the message takes effect. Where the
         session's settings would lex it differently, the settings go first, in a message of their own. This works
-        through a transaction pooler, too: the pooler keeps an open transaction on one server.
+        through a transaction pooler, too: the pooler keeps an open transaction on one server, and so one transaction only.
 
         Args:
             begin: ``BEGIN`` and ``remember()``.
-            rest: The rest of the transaction.
+            rest: The rest of the transaction, up to the COMMIT, and further transactions.
+            further: Where each further transaction begins in ``rest``: such settings would not apply to these.
+            on_begin: As for ``send()``.
 
         Raises:
+            Unread: The settings must go first, or a script has a fault of syntax, and there are several transactions.
             ServerError: As ``send()``; ``prefix`` helps to locate it.
             PreflightError: As ``send()``.
             ConnectionLostError: As ``send()``.
         """
         self.prefix = begin + self.reading()
+        position: int | None = None
         try:
-            return await self.send(self.prefix + rest)
+            starts = [0, *(len(self.prefix) + start for start in further)] if further else ()
+            return await self.send(self.prefix + rest, on_begin=on_begin, starts=starts)
         except UnicodeEncodeError:
             pass  # the driver encodes the message in the encoding of the connection
         except ServerError as error:
-            if self.is_closed or (self.begun and own_code(error) != codes.READ_OTHERWISE):
+            otherwise = own_code(error) == codes.READ_OTHERWISE
+            if self.is_closed or (self.begun and not otherwise):
                 raise
             # No statement ran: the server could not lex the message, or its settings were not the wanted ones.
+            position = None if otherwise else error.position
+        if further:
+            raise Unread(position)
         await self.send(begin + pin(LEXING))
         self.prefix = ""
         return await self.send(rest)
@@ -302,6 +338,17 @@ class Session:
             pinned["synchronous_commit"] = "off"
         path = self.path(for_session=for_session) + pin(pinned, for_session=for_session)
         return path + (durable(for_session=for_session) if waits else "")
+
+    async def own(self) -> bool:
+        """Return whether the server's session is this one's alone; then it keeps the limits of the call until it ends.
+
+        The connection must be our own.
+        """
+        limits = limits_of(self.options)
+        kept = {name: limits[name] for name in ("statement_timeout", "client_connection_check_interval")}
+        pid = str(self.connection.server_pid)
+        own: bool = await self.ask(queries.question("own_session", limits=settings_values(kept), pid=pid))
+        return own
 
     @staticmethod
     def remember(named: Iterable[str] = ()) -> str:

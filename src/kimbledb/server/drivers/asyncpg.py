@@ -139,6 +139,7 @@ class AsyncpgConnection:
         *,
         limit: float | None = None,
         listen: Callable[[Notice], None] | None = None,
+        starts: Sequence[int] = (),
     ) -> None:
         """Send statements in one message by the simple protocol."""
         # asyncpg calls a listener in the context in which the connection was opened, or was last read: of another call.
@@ -150,7 +151,11 @@ class AsyncpgConnection:
 
         self.completed, self.commits = 0, ()
 
-        with _translated(message):
+        def running() -> str:
+            place = len(self.commits)
+            return message[slice(*[*starts, None][place : place + 2])] if place < len(starts) else message
+
+        with _translated(message, running):
             self.given.add_log_listener(receive)
             try:
                 with _counting(self.given) as completions:
@@ -370,16 +375,19 @@ _ASYNCPG = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClien
 
 
 @contextmanager
-def _translated(sql: str | None = None) -> Iterator[None]:
+def _translated(sql: str | None = None, running: Callable[[], str] | None = None) -> Iterator[None]:
     """Raise asyncpg's errors as the errors of ``kimbledb.server.driver``.
 
     Args:
         sql: The message that is sent, or None where errors quote no value of a row or of a script.
+        running: Returns the transaction of the message that the server runs; None where the message holds one alone.
     """
     try:
         yield
     except _ASYNCPG as error:
-        made = _ours(error, sql)
+        # A place is one in the whole message.
+        is_unplaced = isinstance(error, asyncpg.PostgresError) and not error.position
+        made = _ours(error, running() if running is not None and is_unplaced else sql)
         assert made is not None
         raise made from error
 
