@@ -359,7 +359,7 @@ async def test_what_cannot_be_executed_in_a_block(database: str, steps: Steps, s
     assert names(report.applied) == ["a.sql", "b.sql", "c.sql", "d.sql", "e.sql"]
 
 
-async def test_the_settings_of_the_database_are_those_of_a_script(database: str, steps: Steps) -> None:
+async def test_the_settings_of_the_database_are_those_of_a_script(database: str, server: str, steps: Steps) -> None:
     """Each script of a message may write and reads what is committed, and has the settings of the database else."""
     name = database.rpartition("/")[2]
     for setting in ("plan_cache_mode = force_custom_plan", "default_transaction_isolation = serializable"):
@@ -370,6 +370,7 @@ async def test_the_settings_of_the_database_are_those_of_a_script(database: str,
         (folder.path / f"0{number}_{each}" / "verify.sql").write_text(
             f"-- name: two\nSELECT count(*) = 2 AND current_setting('plan_cache_mode') = 'force_custom_plan' AS passed FROM {each}"
         )
+    await kimbledb.declare(folder.path, server=server)  # so that each is proved, too
 
     report = await kimbledb.migrate(database, catalog=folder.catalog, options=OPTIONS)
 

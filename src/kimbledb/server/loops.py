@@ -22,7 +22,7 @@ from kimbledb.server.settings import handed
 _AT = "kimbledb_at"
 #: An anonymous block, as ``queries.block()`` writes it.
 _BLOCK = re.compile(r"^DO (\$\w+\$)\n(.*?)\n\1;$", re.DOTALL | re.MULTILINE)
-_QUESTION = re.compile(r"^SELECT ", re.MULTILINE)
+_QUESTION = re.compile(r"^SELECT\b", re.MULTILINE)
 
 
 @frozen
@@ -141,6 +141,6 @@ def nested(text: str) -> str:
     found: list[str] = []
     end = 0
     for match in _BLOCK.finditer(text):
-        found += (_QUESTION.sub("PERFORM ", text[end : match.start()]), match[2], ";")
+        found += (_QUESTION.sub("PERFORM", text[end : match.start()]), match[2], ";")
         end = match.end()
-    return "".join(found) + _QUESTION.sub("PERFORM ", text[end:])
+    return "".join(found) + _QUESTION.sub("PERFORM", text[end:])
