@@ -20,7 +20,7 @@ from kimbledb.model.names import quote_array, quote_identifier, quote_literal
 from kimbledb.model.reach import places, wholes
 from kimbledb.server import loops, queries
 from kimbledb.server.locks import lock_key, take_lock, take_lock_values
-from kimbledb.server.loops import Handed, Piece, ScriptText, written
+from kimbledb.server.loops import Handed, Noted, Piece, ScriptText, written
 from kimbledb.server.search_path import guard_briefly, guard_of, path_of
 from kimbledb.server.session import BEGIN, Session
 from kimbledb.server.settings import durable, milliseconds, setting
@@ -86,21 +86,31 @@ def before_script(
         settable: As ``Session.settable``; where there are none, the server is asked for them.
         measuring: Statements that look names up in pg_catalog, which run before this.
     """
-    return "".join(_before_script(schema, path, reaches, closed=closed, settable=settable, measuring=measuring))
+    return written(_before_script(schema, path, reaches, closed=closed, settable=settable, measuring=measuring, of=""))
 
 
 def _before_script(
-    schema: str, path: Sequence[str], reaches: tuple[str, ...], *, closed: bool, settable: Sequence[str], measuring: str
-) -> list[str]:
+    schema: str,
+    path: Sequence[str],
+    reaches: tuple[str, ...],
+    *,
+    closed: bool,
+    settable: Sequence[str],
+    measuring: str,
+    of: str,
+) -> list[Piece]:
     # To plan the query by name takes twice as long, and few migrations declare a name.
     gone = "gone_by_name" if any("." in each for each in reaches) else "gone"
+    names = quote_literal("{" + ",".join(settable) + "}") if settable else queries.text_of("settable")
     return [
         Session.path() + measuring,
+        Noted(
+            queries.filled("note_settings", settable=names) + "\n", ("kimbledb.settable", "kimbledb.session_set"), of=of
+        ),
         queries.filled(
             "before_script",
             history=quote_literal(f"{quote_identifier(schema)}.migration_history"),
             log=quote_literal(f"{quote_identifier(schema)}.migration_log"),
-            settable=quote_literal("{" + ",".join(settable) + "}") if settable else queries.text_of("settable"),
         )
         + "\n",
         queries.block("keep_gone", gone=queries.text_of(gone)),
@@ -182,8 +192,8 @@ class Messages:
         remember = self._remember(works)
         return BEGIN + (remember if holds_tables else _without_locks(remember))
 
-    def _remember(self, works: Iterable[Work]) -> str:
-        return self.session.remember({name for work in works for name in _settings_named(work.sql)})
+    def _remember(self, works: Iterable[Work], *, begun: bool = True) -> str:
+        return self.session.remember({name for work in works for name in _settings_named(work.sql)}, begun=begun)
 
     def settings(self, work: Work) -> str:
         """Return the settings that hold for a script."""
@@ -231,7 +241,7 @@ class Messages:
         """Return what stands between the start of the transaction and the script."""
         return written(self._before(work))
 
-    def _before(self, work: Work) -> list[str]:
+    def _before(self, work: Work) -> list[Piece]:
         return _before_script(
             self.schema,
             self.path,
@@ -239,6 +249,7 @@ class Messages:
             closed=work.closes,
             settable=self.session.settable,
             measuring="" if work.guard is None else work.guard.before(),
+            of=self.settings(work),
         )
 
     def transaction(self, work: Work, before: int | Work) -> list[Piece]:
@@ -265,7 +276,7 @@ class Messages:
             works: What is applied, in order, all of it verified or none.
             log_position: The id of the log's newest entry when the plan was made.
         """
-        remember = self._remember(works)
+        remember = Noted(self._remember(works, begun=False), ("kimbledb.session",))
         most = max(len(work.scripts) for work in works)
         declared, looked_up = proof.statement_of_several(
             [(work.declared if work.is_declared else (), work.left) for work in works],
@@ -278,6 +289,7 @@ class Messages:
             [
                 [
                     remember,
+                    self.session.begun_block(),
                     *self._set_up(work, expected),
                     Handed({"kimbledb.declared": objects}),
                     *self._before(work),

@@ -39,8 +39,19 @@ class ScriptText:
     text: str | None
 
 
+@frozen
+class Noted:
+    """Statements of ours that note a state in settings, which a transaction leaves as it found it."""
+
+    statements: str
+    #: The settings.
+    names: Sequence[str]
+    #: What of the transaction goes into that state. One that follows another of the same need not look again.
+    of: str = ""
+
+
 #: A part of a transaction: statements of ours, values, or somebody's script.
-Piece = str | Handed | ScriptText
+Piece = str | Handed | Noted | ScriptText
 
 #: Ends a comment on a script's last line, and its last statement.
 END_OF_SCRIPT = "\n;\n"
@@ -55,6 +66,8 @@ def _written(piece: Piece) -> str:
     match piece:
         case Handed(values):
             return handed(values)
+        case Noted(statements):
+            return statements
         case ScriptText(text):
             return "" if text is None else text + END_OF_SCRIPT
     return piece
@@ -73,7 +86,8 @@ def before_scripts(ahead: str, pieces: Sequence[Piece]) -> list[str]:
 def loop(head: str, transactions: Sequence[Sequence[Piece]]) -> str:
     """Return the block that runs transactions one after the other, and is a message by itself.
 
-    What differs between them is a branch, an element of an array, or the text that EXECUTE runs.
+    What differs between them is a branch, an element of an array, or the text that EXECUTE runs. What each leaves as it
+    found it is noted once.
 
     Args:
         head: Statements of ours that run once, before the first transaction.
@@ -96,6 +110,18 @@ def loop(head: str, transactions: Sequence[Sequence[Piece]]) -> str:
                         f"pg_catalog.set_config('{key}', {array}[{_AT}], true)" for key, array in arrays.items()
                     )
                     + ";\n"
+                )
+            case Noted(statements, names):
+                states = [each.of for each in pieces if isinstance(each, Noted)]
+                looks = (str(at == 0 or states[at] != states[at - 1]) for at in range(len(states)))
+                declared += [_array(f"{name}_looks", "bool", looks), f"{name} pg_catalog.text[];\n"]
+                kept = ", ".join(f"pg_catalog.current_setting('{each}')" for each in names)
+                again = ", ".join(
+                    f"pg_catalog.set_config('{each}', {name}[{place}], true)" for place, each in enumerate(names, 1)
+                )
+                body.append(
+                    f"IF {name}_looks[{_AT}] THEN\n{nested(statements)}{name} := ARRAY[{kept}];\n"
+                    f"ELSE\nPERFORM {again};\nEND IF;\n"
                 )
             case ScriptText():
                 texts = [each.text for each in pieces if isinstance(each, ScriptText)]

@@ -351,14 +351,21 @@ class Session:
         return own
 
     @staticmethod
-    def remember(named: Iterable[str] = ()) -> str:
+    def remember(named: Iterable[str] = (), *, begun: bool = True) -> str:
         """Return the block that notes, right after BEGIN, the state of the session.
 
         Args:
             named: Settings that a script may change and that the server does not list.
+            begun: Whether it tells the client that the transaction has begun; else ``begun_block()`` does.
         """
         pinned = ("search_path", *PINNED, *LIMITS, "synchronous_commit")
-        return queries.block("remember", pinned=quote_array(pinned), named=quote_array(named))
+        telling = queries.text_of("begun") if begun else ""
+        return queries.block("remember", pinned=quote_array(pinned), named=quote_array(named), begun=telling)
+
+    @staticmethod
+    def begun_block() -> str:
+        """Return the block that tells the client so, where ``remember()`` did not."""
+        return queries.anonymous(f"BEGIN\n{queries.text_of('begun')}\nEND")
 
     def recall(self) -> str:
         """Return the statement that gives ``leaving()`` the state that ``remember()`` noted in an earlier message."""

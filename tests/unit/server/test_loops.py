@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kimbledb.server import queries
-from kimbledb.server.loops import Handed, Piece, ScriptText, before_scripts, loop, nested, written
+from kimbledb.server.loops import Handed, Noted, Piece, ScriptText, before_scripts, loop, nested, written
 
 
 def _two(script: str | None) -> list[list[Piece]]:
@@ -42,6 +42,15 @@ def test_a_script_with_the_quotes_of_the_block() -> None:
     assert "$script2$\nSELECT $script$ $kimbledb$ $script1$\n$script2$" in text
     assert text.startswith("DO $kimbledb1$\n")
     assert text.endswith("\n$kimbledb1$;\n")
+
+
+def test_what_each_transaction_leaves_as_it_found_it_is_noted_once() -> None:
+    """The first transaction looks, and the next ones are given what it found, but for one that has another state."""
+    text = loop("", [[Noted("SELECT look();\n", ("kimbledb.a",), of=state)] for state in ("one", "one", "other")])
+
+    assert "kimbledb_0_looks constant pg_catalog.bool[] := ARRAY[True, False, True]" in text
+    assert text.count("PERFORM look();") == 1
+    assert "ELSE\nPERFORM pg_catalog.set_config('kimbledb.a', kimbledb_0[1], true);\nEND IF;" in text
 
 
 def test_what_stands_before_a_script() -> None:
