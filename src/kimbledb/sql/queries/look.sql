@@ -124,12 +124,13 @@ BEGIN
             PERFORM set_config('row_security', 'on', true);
         END IF;
         -- The row that counts comes last where several are of one name. A table without
-        -- `success` lists what is applied. The other columns are long, and are not read.
+        -- `success` lists what is applied. The other columns are long, and are not read. OFFSET 0 keeps a row from being
+        -- made into JSON again for each of its values.
         EXECUTE format(
             'SELECT coalesce(jsonb_agg(jsonb_build_array(r->''migration_name'', CASE WHEN r ? ''success'' THEN r->''success'' ELSE ''true'' END,
                         r->''checksum'', r->''applied_at'', r->''kimbledb_version'', r->''adopted'', r->''error_message'')
                         ORDER BY r->''success'' IS NOT DISTINCT FROM ''true'', r->''applied_at'' NULLS FIRST, place), ''[]'')
-             FROM (SELECT to_jsonb(h) AS r, h.place FROM (SELECT ctid AS place%s FROM %I.migration_history) AS h) AS shaped', (
+             FROM (SELECT to_jsonb(h) AS r, h.place FROM (SELECT ctid AS place%s FROM %I.migration_history) AS h OFFSET 0) AS shaped', (
                  SELECT string_agg(format(', %I', a.attname), '') FROM pg_attribute AS a
                  WHERE a.attrelid = history.oid AND NOT a.attisdropped AND a.attname IN (
                      'migration_name', 'success', 'checksum', 'applied_at', 'kimbledb_version', 'adopted', 'error_message')),
