@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property, partial
 from typing import Any, Final
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from kimbledb.catalog import toml
 from kimbledb.errors import CatalogError
@@ -285,7 +285,7 @@ class _Reading:
             source = facts.pop("source", None)
             if source is None and not HASHED.isdisjoint(facts):
                 source = text()
-            found.append(evolve(each, facts=facts, source=None if source is None else str(source)))
+            found.append(DatabaseObject(each.kind, each.name, facts, None if source is None else str(source)))
         return tuple(sorted(found, key=rank_of))
 
     def _drops(self, entry: dict[str, Any], number: int) -> tuple[DatabaseObject, ...]:

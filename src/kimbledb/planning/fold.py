@@ -140,7 +140,10 @@ def fold(migrations: Iterable[Migration], *, hosted: bool) -> Fold:
         migrations: The migrations, in the order in which they are applied.
         hosted: Whether the database is a hosted one: statements for the other platform do not count.
     """
-    return _fold(tuple(migrations), hosted=hosted)
+    given = tuple(migrations)
+    # What is the same on both platforms is held once.
+    differs = any(each.hosted is not None for migration in given for each in migration.declarations.statements)
+    return _fold(given, hosted=hosted and differs)
 
 
 @lru_cache(maxsize=8)  # a call asks for those of the whole catalog and of the applied migrations several times
@@ -166,17 +169,23 @@ class _Folding:
         #: The lineage of an object, and the number of its earlier forms, by the migration that gives it a form.
         self.places: dict[tuple[str, Key], tuple[Lineage, int]] = {}
         self._lineages: dict[Key, Lineage] = {}
-        self._belongings = Belongings()
+        #: What belongs to what, once something is dropped: most migrations drop nothing.
+        self._belongings: Belongings | None = None
 
     def put(self, item: FoldedObject) -> None:
         """Let an object exist in a new form."""
-        self._hold(item)
-        self._continue(self._lineages.setdefault(item.key, Lineage()), item, item.migration)
+        key = item.declared_as
+        self._hold(key, item)
+        if (lineage := self._lineages.get(key)) is None:
+            lineage = self._lineages[key] = Lineage()
+        self._continue(lineage, key, item, item.migration)
 
     def drop(self, migration: Migration, statement: DeclaredStatement) -> None:
         """Move the objects that a statement drops, and all that belongs to them, to those that are gone."""
         if not statement.drops:
             return
+        if self._belongings is None:
+            self._belongings = Belongings({key: item.each.facts for key, item in self.objects.items()})
         along = self._belongings.of(each.key for each in statement.drops)
         for each in statement.drops:
             known = self.objects.get(each.key)
@@ -191,17 +200,17 @@ class _Folding:
         if not by_key:
             return
         names = {key: name for key, (name, _) in by_key.items()}
-        before, self.objects, self._belongings = self.objects, {}, Belongings()
+        before, self.objects, self._belongings = self.objects, {}, None
         lineages = {key: self._lineages.pop(key) for key in before}
         left: list[GoneObject] = []
         for key, item in before.items():
             each = under_new_names(item.each, names)
             self._lineages[each.key] = lineages[key]
             if each is item.each:
-                self._hold(item)
+                self._hold(key, item)
                 continue
-            self._hold(evolve(item, each=each))
-            self._continue(lineages[key], self.objects[each.key], migration)
+            self._hold(each.key, evolve(item, each=each))
+            self._continue(lineages[key], each.key, self.objects[each.key], migration)
             if each.key != key:
                 root = next(old for old in _chain(key) if old in by_key)
                 left.append(GoneObject(item.each, migration, by_key[root][1], along=None if root == key else root))
@@ -209,13 +218,14 @@ class _Folding:
             if gone.each.key not in self.objects:
                 self.gone[gone.each.key] = gone
 
-    def _hold(self, item: FoldedObject) -> None:
-        self.gone.pop(item.key, None)
-        self.objects[item.key] = item
-        self._belongings.add(item.key, item.each.facts)
+    def _hold(self, key: Key, item: FoldedObject) -> None:
+        self.gone.pop(key, None)
+        self.objects[key] = item
+        if self._belongings is not None:
+            self._belongings.add(key, item.each.facts)
 
-    def _continue(self, lineage: Lineage, item: FoldedObject, migration: Migration) -> None:
-        self.places[migration.name, item.key] = (lineage, len(lineage.forms))
+    def _continue(self, lineage: Lineage, key: Key, item: FoldedObject, migration: Migration) -> None:
+        self.places[migration.name, key] = (lineage, len(lineage.forms))
         lineage.forms.append(item)
         lineage.is_gone = False
 
@@ -224,7 +234,8 @@ class _Folding:
             self._lineages[gone.each.key].is_gone = True
         self.gone[gone.each.key] = gone
         self.objects.pop(gone.each.key, None)
-        self._belongings.discard(gone.each.key)
+        if self._belongings is not None:
+            self._belongings.discard(gone.each.key)
 
 
 class Belongings:
