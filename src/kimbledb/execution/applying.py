@@ -191,11 +191,11 @@ class ApplyRun:
         log_position = state.log_position
         await self._renew(session, state, plan)
         pending = list(plan.pending)
-        transactions = Transactions(
-            Messages(session, Site.of(state, self.goal.schema, self.goal.catalog)),
-            # A caller's connection is not ours.
-            is_own=len(pending) > 1 and self.runner.target.address is not None and await session.own(),
+        is_own = len(pending) > 1 and await bootstrap.ready(
+            session, self.goal.schema, connected_here=self.runner.target.address is not None
         )
+        site = Site.of(state, self.goal.schema, self.goal.catalog)
+        transactions = Transactions(Messages(session, site), is_own=is_own)
         while pending:
             message = self._next_message(pending)
             log_position = await self._apply(transactions, message, log_position, last=pending[-1])

@@ -19,7 +19,7 @@ from kimbledb.model.forms import kept_as_dict
 from kimbledb.model.names import quote_array, quote_identifier, quote_literal
 from kimbledb.model.reach import places, wholes
 from kimbledb.server import loops, queries
-from kimbledb.server.locks import lock_key, take_lock, take_lock_values
+from kimbledb.server.locks import end_claim, lock_key, take_lock, take_lock_values
 from kimbledb.server.loops import Handed, Noted, Piece, ScriptText, written
 from kimbledb.server.search_path import guard_briefly, guard_of, path_of
 from kimbledb.server.session import BEGIN, Session
@@ -298,6 +298,7 @@ class Messages:
                 ]
                 for work, expected, objects in zip(works, before, declared, strict=False)
             ],
+            end_claim(self.schema) if works[-1].last else "",
         )
 
     def body(self, work: Work, size: int = 0) -> list[Piece]:

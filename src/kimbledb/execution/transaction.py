@@ -34,7 +34,15 @@ from kimbledb.model.names import quote_identifier, quote_literal
 from kimbledb.model.script import Script
 from kimbledb.model.set_aside import SetAside
 from kimbledb.server import queries
-from kimbledb.server.codes import COPIED, HISTORY_CHANGED, INDEX_NOT_VALID, LOOK_CLOSER, MEASURED, own_code
+from kimbledb.server.codes import (
+    COPIED,
+    HISTORY_CHANGED,
+    INDEX_NOT_VALID,
+    LOOK_CLOSER,
+    MEASURED,
+    READ_OTHERWISE,
+    own_code,
+)
 from kimbledb.server.driver import ServerError
 from kimbledb.server.loops import END_OF_SCRIPT, Piece, before_scripts, written
 from kimbledb.server.session import ENDS_SESSION, Answer, Session, Unread
@@ -143,7 +151,7 @@ class Transactions:
 
         Args:
             messages: The messages.
-            is_own: Whether the server's session is ours alone, and has the limits of the call (``Session.own()``).
+            is_own: Whether the server's session is ours alone, and has the limits of the call (``bootstrap.ready()``).
         """
         self.messages = messages
         self.session = messages.session
@@ -240,6 +248,8 @@ class Transactions:
         except UnicodeEncodeError as error:
             raise _FellOut from error  # the driver encodes the message in the encoding of the connection
         except ServerError as error:
+            if own_code(error) == READ_OTHERWISE:
+                raise _Unreadable(None) from error
             failed = works[reply.count]
             _send_again(error, failed)
             if (refusal := refusal_of(error, failed)) is not None:

@@ -10,7 +10,7 @@ from kimbledb.model.evidence import AppliedMigration
 from kimbledb.model.names import quote_identifier, quote_literal
 from kimbledb.model.state import DatabaseState
 from kimbledb.server import queries
-from kimbledb.server.locks import lock_condition
+from kimbledb.server.locks import at_work
 from kimbledb.server.retry import decided
 from kimbledb.server.search_path import trusted
 from kimbledb.server.session import Session
@@ -36,7 +36,7 @@ async def look(session: Session, schema: str, *, running: bool = True) -> Databa
                 "look",
                 schema=literal,
                 shape=shape,
-                at_work=lock_condition(schema),
+                at_work=at_work(schema),
                 trusted=trusted(),
                 settable=queries.text_of("settable") if running else "SELECT '{}'::text[]",
             )

@@ -83,7 +83,7 @@ def before_scripts(ahead: str, pieces: Sequence[Piece]) -> list[str]:
     return [ahead + written(pieces[:place]) for place, piece in enumerate(pieces) if isinstance(piece, ScriptText)]
 
 
-def loop(head: str, transactions: Sequence[Sequence[Piece]]) -> str:
+def loop(head: str, transactions: Sequence[Sequence[Piece]], tail: str = "") -> str:
     """Return the block that runs transactions one after the other, and is a message by itself.
 
     What differs between them is a branch, an element of an array, or the text that EXECUTE runs. What each leaves as it
@@ -93,6 +93,7 @@ def loop(head: str, transactions: Sequence[Sequence[Piece]]) -> str:
         head: Statements of ours that run once, before the first transaction.
         transactions: The pieces of each, from what follows its BEGIN up to its COMMIT. All have as many, and each piece is
             of the same kind in all of them.
+        tail: Statements of ours that run once, after the last transaction.
     """
     declared: list[str] = []
     body: list[str] = []
@@ -133,9 +134,9 @@ def loop(head: str, transactions: Sequence[Sequence[Piece]]) -> str:
             case _:
                 body.append(_branches(name, [each for each in pieces if isinstance(each, str)], declared))
     return queries.anonymous(
-        f"-- {queries.SIGNATURE}\nDECLARE\n{''.join(declared)}BEGIN\n{nested(head)}COMMIT;\n"
-        f"FOR {_AT} IN 1..{len(transactions)} LOOP\nSET LOCAL TRANSACTION ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
-        f"{''.join(body)}END LOOP;\nEND"
+        f"DECLARE\n{''.join(declared)}BEGIN\n{nested(head)}COMMIT;\n"
+        f"FOR {_AT} IN 1..{len(transactions)} LOOP\n"
+        f"{''.join(body)}END LOOP;\n{nested(tail)}END"
     )
 
 

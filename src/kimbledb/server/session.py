@@ -33,7 +33,6 @@ from kimbledb.server.settings import (
     limits_of,
     pin,
     setting,
-    settings_values,
 )
 
 #: The first statement of every transaction that writes.
@@ -338,17 +337,6 @@ class Session:
             pinned["synchronous_commit"] = "off"
         path = self.path(for_session=for_session) + pin(pinned, for_session=for_session)
         return path + (durable(for_session=for_session) if waits else "")
-
-    async def own(self) -> bool:
-        """Return whether the server's session is this one's alone; then it keeps the limits of the call until it ends.
-
-        The connection must be our own.
-        """
-        limits = limits_of(self.options)
-        kept = {name: limits[name] for name in ("statement_timeout", "client_connection_check_interval")}
-        pid = str(self.connection.server_pid)
-        own: bool = await self.ask(queries.question("own_session", limits=settings_values(kept), pid=pid))
-        return own
 
     @staticmethod
     def remember(named: Iterable[str] = (), *, begun: bool = True) -> str:

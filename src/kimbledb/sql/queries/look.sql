@@ -31,7 +31,9 @@ BEGIN
         'read_only', current_setting('default_transaction_read_only')::boolean,
         'database', current_database(),
         'database_oid', (SELECT oid::bigint FROM pg_database WHERE datname = current_database()),
-        'busy', EXISTS (SELECT FROM pg_locks AS l WHERE {at_work}),
+        'busy', EXISTS (
+{at_work}
+        ),
         'process_id', pg_backend_pid(),
         'settable', to_jsonb((
 {settable}
