@@ -147,11 +147,15 @@ def kimbledb_database(request: pytest.FixtureRequest, _kimbledb_pool: Pool) -> I
 
 
 @pytest.fixture
-def _kimbledb_rolled_back(request: pytest.FixtureRequest, _kimbledb_pool: Pool) -> Database:
+def _kimbledb_rolled_back(
+    request: pytest.FixtureRequest, kimbledb_server: object, kimbledb_catalog: Catalog, _kimbledb_pools: Pools
+) -> Database:
     """The database of all fixtures that roll back: the test's own if the test has one, else one that tests share."""
+    # Without a fixture for the pool between, which takes as long as a statement of the test.
     if "kimbledb_database" in request.fixturenames:
         return Database(request.getfixturevalue("kimbledb_database"), shared=False, discard=lambda: None)
-    return Database(_kimbledb_pool.shared(), shared=True, discard=_kimbledb_pool.discard_shared)
+    pool = _kimbledb_pools.of(dsn_of(kimbledb_server), kimbledb_catalog)
+    return Database(pool.shared(), shared=True, discard=pool.discard_shared)
 
 
 class Schema:

@@ -10,8 +10,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from contextlib import asynccontextmanager, nullcontext
 from typing import Generic, cast
 
-from attrs import field, frozen
-
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import ConfigurationError
 from kimbledb.events import Done, Event, OneOfMany, Stopped, Verifying, Watcher
@@ -257,7 +255,7 @@ class _Run(Generic[Each]):
             label = target.label
             alone = nullcontext() if target.can_reconnect else self.busy.setdefault(id(given), asyncio.Lock())
             async with alone:
-                bounded = _Bounded(target.label, target.source, spare=self.spare)
+                bounded = _Bounded(target, self.spare)
                 report = await self.work(bounded, schema, self.catalog, watcher)
             result: ManyResult[Each] = ManyResult(label, shown, report)
             end: Event = Done(clock(), report)
@@ -269,16 +267,17 @@ class _Run(Generic[Each]):
         notify(self.progress, OneOfMany(label, shown, end, self.done, len(self.jobs)))
 
 
-@frozen
 class _Bounded(Target):
     """A target whose second session waits for the one reserved connection of the whole call."""
 
-    spare: asyncio.Semaphore = field(kw_only=True)
-    _open: list[None] = field(factory=list, init=False)
+    def __init__(self, target: Target, spare: asyncio.Semaphore) -> None:
+        super().__init__(target.label, target.source)
+        self._spare = spare
+        self._open: list[None] = []
 
     @asynccontextmanager
     async def session(self, options: Options) -> AsyncIterator[Session]:
-        async with self.spare if self._open else nullcontext():
+        async with self._spare if self._open else nullcontext():
             self._open.append(None)
             try:
                 async with Target.session(self, options) as session:
@@ -288,7 +287,7 @@ class _Bounded(Target):
 
     @asynccontextmanager
     async def reserved(self) -> AsyncIterator[Target]:
-        async with self.spare:
+        async with self._spare:
             yield Target(self.label, self.source)
 
 

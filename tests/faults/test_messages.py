@@ -186,7 +186,7 @@ async def test_each_has_its_own_times(database: str, steps: Steps) -> None:
 
 
 async def test_a_message_carries_fifty(proxy: Proxy, folder: Folder) -> None:
-    """A hundred and twenty migrations are three messages, and a large one does not go with many."""
+    """A hundred and twenty migrations are three messages, and a large one does not go with many; one asks whose the session is."""
     for number in range(1, 121):
         folder.add(number, f"m{number}", f"CREATE TABLE m{number} (n integer);")
     await kimbledb.migrate(proxy.dsn, catalog=folder.catalog, to=1)
@@ -197,12 +197,12 @@ async def test_a_message_carries_fifty(proxy: Proxy, folder: Folder) -> None:
     before = proxy.round_trips
     await kimbledb.migrate(proxy.dsn, catalog=folder.catalog)
 
-    assert proxy.round_trips - before == one + 2  # 118 of them
+    assert proxy.round_trips - before == one + 3  # 118 of them
     folder.add(121, "m121", f"CREATE TABLE m121 (n integer);\n-- {'x' * 700_000}\n")
     folder.add(122, "m122", f"CREATE TABLE m122 (n integer);\n-- {'x' * 700_000}\n")
     before = proxy.round_trips
     await kimbledb.migrate(proxy.dsn, catalog=folder.catalog)
-    assert proxy.round_trips - before == one + 1
+    assert proxy.round_trips - before == one + 2
 
 
 async def test_a_lock_that_is_not_to_be_had(database: str, steps: Steps) -> None:
@@ -346,6 +346,61 @@ async def test_settings_that_the_lexer_depends_on(database: str, folder: Folder)
     await nothing_left(database)
 
 
+@pytest.mark.parametrize(
+    "script",
+    ["SAVEPOINT s; DROP TABLE c; ROLLBACK TO s;", "SELECT n AS m INTO more FROM c;", "SET TRANSACTION READ WRITE;"],
+)
+async def test_what_cannot_be_executed_in_a_block(database: str, steps: Steps, script: str) -> None:
+    """A script with a statement that no block can execute is applied all the same, with those before and after it."""
+    folder = steps("a", "b", "c", "d", "e", after={"c": script})
+
+    report = await holds(database, folder.catalog)
+
+    assert names(report.applied) == ["a.sql", "b.sql", "c.sql", "d.sql", "e.sql"]
+
+
+async def test_the_settings_of_the_database_are_those_of_a_script(database: str, server: str, steps: Steps) -> None:
+    """Each script of a message may write and reads what is committed, and has the settings of the database else."""
+    name = database.rpartition("/")[2]
+    for setting in ("plan_cache_mode = force_custom_plan", "default_transaction_isolation = serializable"):
+        await sql(database, f'ALTER DATABASE "{name}" SET {setting}')
+    shown = "INSERT INTO {} SELECT 2 WHERE current_setting('transaction_isolation') = 'read committed' AND current_setting('plan_cache_mode') = 'force_custom_plan';"
+    folder = steps("a", "b", "c", after={each: shown.format(each) for each in "abc"})
+    for number, each in enumerate("abc", 1):
+        (folder.path / f"0{number}_{each}" / "verify.sql").write_text(
+            f"-- name: two\nSELECT count(*) = 2 AND current_setting('plan_cache_mode') = 'force_custom_plan' AS passed FROM {each}"
+        )
+    await kimbledb.declare(folder.path, server=server)  # so that each is proved, too
+
+    report = await kimbledb.migrate(database, catalog=folder.catalog, options=OPTIONS)
+
+    assert names(report.applied) == ["a.sql", "b.sql", "c.sql"]
+
+
+async def test_a_limit_of_the_session_is_not_that_of_the_message(database: str, steps: Steps) -> None:
+    """A statement timeout that a database sets, and that holds for the whole message, stops no migration."""
+    await sql(database, f"ALTER DATABASE \"{database.rpartition('/')[2]}\" SET statement_timeout = '350ms'")
+    folder = steps("a", "b", "c", "d", after=dict.fromkeys("abcd", "SELECT pg_sleep(0.2);"))
+
+    report = await holds(database, folder.catalog)
+
+    assert names(report.applied) == ["a.sql", "b.sql", "c.sql", "d.sql"]
+
+
+async def test_a_lock_of_the_session_does_not_outlive_a_failure(database: str, steps: Steps) -> None:
+    """What a rollback does not take back is taken back before a script that failed among others runs again alone."""
+    await sql(
+        database,
+        "CREATE FUNCTION take() RETURNS void LANGUAGE plpgsql AS $take$ BEGIN "
+        "IF EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 7) THEN RAISE 'it is held'; END IF; "
+        "PERFORM pg_advisory_lock(7); END $take$",
+    )
+    folder = steps("a", "b", "c", after={"b": "SELECT take(); SELECT 1 / 0;"})
+
+    with pytest.raises(kimbledb.MigrationError, match="division by zero"):
+        await kimbledb.migrate(database, catalog=folder.catalog, options=OPTIONS)
+
+
 async def test_a_value_of_an_enum_is_used_by_the_next(database: str, folder: Folder) -> None:
     """A value that one migration adds to an enum is used by the next one of the same message."""
     folder.add(1, "a", "CREATE TYPE mood AS ENUM ('sad');")
@@ -412,14 +467,15 @@ async def test_times_where_the_reply_is_lost(database: str, proxy: Proxy, steps:
     assert report.lsn is not None
 
 
-async def test_names_of_another_migration_show_no_value(database: str, folder: Folder) -> None:
+async def test_names_of_another_migration_show_no_value(behind: tuple[str, str], folder: Folder) -> None:
     """A value in the text of a RAISE is masked, though another migration of the message has a table of that name."""
+    through, _ = behind
     folder.add(1, "a", "CREATE TABLE wombat (n integer);")
     folder.add(2, "b", "DO $$ BEGIN RAISE EXCEPTION 'the animal is %', 'wom' || 'bat'; END $$;")
     folder.add(3, "c", "CREATE TABLE wombats AS SELECT * FROM wombat;")
 
     with pytest.raises(kimbledb.MigrationError, match=r"the animal is \*\*\*") as caught:
-        await kimbledb.migrate(database, catalog=folder.catalog, options=OPTIONS)
+        await kimbledb.migrate(through, catalog=folder.catalog, options=OPTIONS)
 
     assert "wombat" not in str(caught.value)
     assert (caught.value.line, names(caught.value.applied)) == (1, ["a.sql"])

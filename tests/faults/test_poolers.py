@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 import kimbledb
+from kimbledb.server.targets import kept
 from tests.support.databases import fresh_database, sql
 from tests.support.folders import Folder, Steps, names
 from tests.support.invariant import OPTIONS, drained, nothing_left
@@ -35,6 +36,9 @@ async def _target(kind: str, dsn: str) -> AsyncIterator[Any]:
     """A target of each kind, as a caller has it who thinks of no pooler: asyncpg's defaults, statement cache on."""
     if kind == "dsn":
         yield dsn
+    elif kind == "kept":
+        async with kept(dsn) as target:
+            yield target
     elif kind == "connection":
         connection = await asyncpg.connect(dsn)
         try:
@@ -46,7 +50,7 @@ async def _target(kind: str, dsn: str) -> AsyncIterator[Any]:
             yield pool
 
 
-@pytest.mark.parametrize("kind", ["dsn", "connection", "pool"])
+@pytest.mark.parametrize("kind", ["dsn", "kept", "connection", "pool"])
 async def test_every_call_works(behind: tuple[str, str], steps: Steps, kind: str) -> None:
     """Every call works through a transaction pooler with whatever a caller hands in, and prepares nothing (faults 23, 24, 25)."""
     through, direct = behind

@@ -11,7 +11,9 @@ import sys
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import pytest
 
 from kimbledb.cli.main import main
@@ -103,8 +105,8 @@ async def test_an_empty_or_wrong_folder_is_no_success(database: str, tmp_path: P
         assert "it holds README.md, and no migration" in err
 
 
-async def test_migrate_and_again(database: str, folder: Folder) -> None:
-    """It shows the plan, the progress and the verification; a second run has nothing to do; both succeed."""
+async def test_migrate_and_again(database: str, folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It shows the plan, the progress and the verification; a second run has nothing to do, and connects once for all."""
     folder.table(1, "first_one")
     code, out, _ = await program("migrate", "--catalog", str(folder.path), dsn=database)
     assert code == 0
@@ -112,9 +114,19 @@ async def test_migrate_and_again(database: str, folder: Folder) -> None:
     assert "[1/1] applying first_one.sql" in out
     assert "all passed" in out
 
-    code, out, _ = await program("migrate", "--catalog", str(folder.path), dsn=database)
-    assert code == 0
+    opened: list[object] = []
+    connect = asyncpg.connect
+
+    async def noted(**arguments: Any) -> asyncpg.Connection[Any]:
+        connection: asyncpg.Connection[Any] = await connect(**arguments)
+        opened.append(connection)
+        return connection
+
+    monkeypatch.setattr(asyncpg, "connect", noted)
+    code, out, _ = await kimbledb("migrate", "--catalog", str(folder.path), dsn=database)
+    assert (code, len(opened)) == (0, 1)
     assert "nothing to do" in out
+    assert "all passed" in out
 
 
 async def test_json_is_all_of_standard_output(database: str, folder: Folder) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import kimbledb
-from tests.support.databases import sql
+from tests.support.databases import fresh_database, sql
 from tests.support.folders import Folder
 
 ORDERS = """
@@ -21,6 +21,17 @@ CREATE TRIGGER orders_stamp BEFORE UPDATE ON orders FOR EACH ROW WHEN (old.total
 ALTER TABLE orders ENABLE ROW LEVEL SECURITY;
 CREATE POLICY everybody ON orders USING (total > 0);
 CREATE VIEW large AS SELECT id FROM orders WHERE total > 100;
+"""
+
+
+#: Objects of other kinds, and names that need quotes.
+NOTES = """
+CREATE TYPE mood AS ENUM ('sad', 'ok');
+CREATE TABLE "Notes" (id bigint GENERATED ALWAYS AS IDENTITY, text text DEFAULT 'a' || 'b', mood mood);
+CREATE INDEX "Notes by length" ON "Notes" (length(text));
+CREATE SEQUENCE numbers;
+COMMENT ON TABLE "Notes" IS 'what is noted';
+GRANT SELECT ON "Notes" TO PUBLIC;
 """
 
 
@@ -96,14 +107,33 @@ async def test_a_missing_object_is_named_with_the_statement_that_should_have_mad
     ],
 )
 async def test_each_kind_is_looked_up(database: str, server: str, folder: Folder, kind: str, gone: str) -> None:
-    """An object of each kind that its own script drops again is found to be missing."""
+    """An object of each kind that its own script drops again is found to be missing, among migrations of other kinds."""
     made = folder.add(1, "orders", ORDERS)
+    folder.add(2, "notes", NOTES)
     await kimbledb.declare(folder.path, server=server)
     rebind(folder, made, f"{ORDERS}{gone};\n")
 
     error = await failing(database, folder)
 
     assert kind in {check.name for check in error.checks if check.found == "missing"}
+
+
+async def test_the_forms_are_the_same_in_company(server: str, folder: Folder) -> None:
+    """History keeps the same forms of what several migrations of one message made as of what each made alone."""
+    folder.add(1, "orders", ORDERS)
+    folder.add(2, "notes", NOTES)
+    await kimbledb.declare(folder.path, server=server)
+    forms = "SELECT jsonb_object_agg(migration_name, forms->'forms') FROM migration_history"
+
+    async with fresh_database(server) as together, fresh_database(server) as alone:
+        await kimbledb.migrate(together, catalog=folder.catalog)
+        for number in (1, 2):
+            await kimbledb.migrate(alone, catalog=folder.catalog, to=number)
+
+        found = await sql(together, forms)
+        assert found == await sql(alone, forms)
+        assert "index orders_total" in found
+        assert 'index \\"Notes by length\\"' in found
 
 
 async def test_an_object_that_should_be_gone_is_named(database: str, server: str, folder: Folder) -> None:

@@ -476,6 +476,19 @@ async def test_verify_reports_strangers(mallory: Stranger, catalog: kimbledb.Cat
     assert [check.name for check in alone.failures] == ["parts_is_there"]
 
 
+async def test_verify_reports_strangers_before_the_first_migration(
+    mallory: Stranger, catalog: kimbledb.Catalog
+) -> None:
+    """verify() tells of strangers where nothing is applied, and so no check of a migration asks about them."""
+    await mallory.plant(f"CREATE FUNCTION count(integer) RETURNS bigint {CAUGHT}")
+
+    report = await kimbledb.verify(mallory.dsn, catalog=catalog)
+
+    [strangers] = [check for check in report.checks if check.name == "strangers"]
+    assert not strangers.passed
+    assert [row["found"] for row in strangers.rows] == [f"function public.count(integer) belongs to {mallory.role}"]
+
+
 async def test_reading_goes_on(mallory: Stranger, catalog: kimbledb.Catalog) -> None:
     """plan() and status() show what there is, whatever a stranger has planted: nothing of the schema is called for that."""
     await kimbledb.migrate(mallory.dsn, catalog=catalog, to="things.sql")

@@ -67,14 +67,13 @@ class Archive:
             The superuser's password; None, and no folder, where there is no usable archive.
         """
         try:
-            with tarfile.open(self._path, "r|") as archive:
-                members = iter(archive)
-                mark = _mark_of(archive, next(members, None))
+            with self._path.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as archive:
+                mark = _mark_of(archive, archive.next())
                 if mark is None or mark["key"] != self._key:
                     return None
                 launcher.make_folder(data)
-                for member in members:
-                    _place(archive, member, data, launcher.account)
+                while (member := archive.next()) is not None:
+                    _place(file, member, data, launcher.account)
             self._databases = _databases(data)
         except (OSError, EOFError, tarfile.TarError):
             # Missing, or spoiled: the data are made anew.
@@ -110,7 +109,8 @@ class Archive:
         content = json.dumps({"key": self._key, "password": password}).encode()
         mark = tarfile.TarInfo(_MARK)
         mark.size = len(content)
-        with tarfile.open(fileobj=file, mode="w|") as archive:
+        # The default format has a second header for each file, with the fraction of the second in which it was written.
+        with tarfile.open(fileobj=file, mode="w|", format=tarfile.GNU_FORMAT) as archive:
             archive.addfile(mark, BytesIO(content))
             for entry in sorted(data.rglob("*")):
                 if entry.name not in _OF_A_PROCESS:
@@ -140,16 +140,21 @@ def _mark_of(archive: tarfile.TarFile, first: tarfile.TarInfo | None) -> dict[st
     return mark if isinstance(mark, dict) and {"key", "password"} <= mark.keys() else None
 
 
-def _place(archive: tarfile.TarFile, member: tarfile.TarInfo, data: Path, account: Account | None) -> None:
+def _place(file: IO[bytes], member: tarfile.TarInfo, data: Path, account: Account | None) -> None:
     """Write one folder or file to its place, for its owner alone."""
-    if ".." in Path(member.name).parts or member.name.startswith("/"):
+    if ".." in member.name.split("/") or member.name.startswith("/"):
         raise tarfile.ExtractError(f"{member.name} would be written outside of its folder")
-    target = data / member.name
+    target = f"{data}/{member.name}"
     if member.isdir():
-        target.mkdir(mode=0o700)
-    elif (source := archive.extractfile(member)) is not None and member.isreg():
-        with source, os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            shutil.copyfileobj(source, file)
+        Path(target).mkdir(mode=0o700)
+    elif member.isreg():
+        # In one piece: tarfile itself would read a kilobyte at a time, and take three times as long.
+        file.seek(member.offset_data)
+        content = file.read(member.size)
+        if len(content) < member.size:
+            raise tarfile.ReadError(f"{member.name} is cut off")
+        with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb", buffering=0) as copy:
+            copy.write(content)
     else:
         raise tarfile.ExtractError(f"{member.name} is neither a file nor a folder")
     if account is not None:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -14,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kimbledb.catalog import checksums
-from kimbledb.catalog.checksums import Checksums
+from kimbledb.catalog.checksums import Checksums, Seen
 from kimbledb.errors import ConfigurationError, UnknownMigrationError
+from kimbledb.model.garbage import uncollected
 from kimbledb.model.names import near
 
 if TYPE_CHECKING:  # a start with nothing to do hashes the files, and makes no migration of them
@@ -67,7 +67,7 @@ class Catalog:
         """
         global _builtin
         if _builtin is None:
-            _builtin = _Late("built-in", _read_shipped, checksums.of_shipped)
+            _builtin = _Late("built-in", _read_shipped, lambda _: checksums.of_shipped(), by_history=False)
         return _builtin
 
     @classmethod
@@ -191,6 +191,13 @@ class Catalog:
         """Whether what its migrations make starts closed: ``closed = true`` in catalog.toml."""
         return any(migration.closed for migration in self)
 
+    def begin(self) -> None:
+        """Read what does not depend on history, for a catalog that is read late: a call does it while a server answers.
+
+        Raises:
+            CatalogError: A file has a fault.
+        """
+
     def expect(self, history: Iterable[AppliedMigration]) -> None:
         """Note what history holds, for a catalog that is read late: what it holds was checked when it was applied.
 
@@ -259,18 +266,27 @@ class _Late(Catalog):
     """A catalog that is read when more is asked for than the checksums of its files."""
 
     def __init__(
-        self, source: str, read: Callable[[Mapping[str, str]], Content], hashed: Callable[[], Checksums | None]
+        self,
+        source: str,
+        read: Callable[[Mapping[str, Seen], Mapping[str, str]], Content],
+        hashed: Callable[[dict[str, Seen]], Checksums | None],
+        *,
+        by_history: bool,
     ) -> None:
         """Read nothing yet.
 
         Args:
             source: As for any catalog.
-            read: Reads the files, by the checksums that history holds, and raises CatalogError where they have faults.
-            hashed: Returns their checksums, or None where they must be read.
+            read: Reads the files, by what hashing has seen of them and the checksums that history holds, and raises
+                CatalogError where they have faults.
+            hashed: Returns their checksums, or None where they must be read, and notes what it has seen.
+            by_history: Whether history says what is to be read.
         """
         self.source = source
         self._read = read
         self._hashed = hashed
+        self._by_history = by_history
+        self._seen: dict[str, Seen] = {}
         self._held: Mapping[str, str] = {}
         self._must_be_whole = False
 
@@ -280,7 +296,8 @@ class _Late(Catalog):
 
     @cached_property
     def _content(self) -> Content:  # type: ignore[override]  # mypy takes it for one that cannot be set
-        content = self._read(self._held)
+        content = self._read(self._seen, self._held)
+        self._seen.clear()
         if self._must_be_whole:
             content.check_whole(self.source)
         return content
@@ -293,13 +310,20 @@ class _Late(Catalog):
 
     @cached_property
     def _hashes(self) -> Checksums | None:
-        return self._hashed()
+        return self._hashed(self._seen)
 
     def check_whole(self) -> None:
         """Check it now, or when it is read."""
         self._must_be_whole = True
         if self._is_read:
             super().check_whole()
+
+    def begin(self) -> None:
+        """Hash the files, or read them where history does not matter."""
+        if not self._by_history:
+            self._content  # noqa: B018 - it is kept
+        elif not self._is_read:
+            self._hashes  # noqa: B018 - they are kept
 
     def expect(self, history: Iterable[AppliedMigration]) -> None:
         """Note what history holds, if the catalog is not read yet."""
@@ -323,7 +347,12 @@ def at(path: str | os.PathLike[str]) -> Catalog:
         ConfigurationError: The path is not a folder.
     """
     root, _ = _paths(path, None)
-    return _Late(str(root), lambda held: _checked(*_read(root, None, held)), lambda: checksums.of_directory(str(root)))
+    return _Late(
+        str(root),
+        lambda seen, held: _checked(*_read(root, None, seen, held)),
+        lambda seen: checksums.of_directory(str(root), seen),
+        by_history=True,
+    )
 
 
 # These need what makes migrations, which a start with nothing to do does not import: 10 ms, and the patterns of the
@@ -336,26 +365,23 @@ def _checked(migrations: Iterable[Migration], faults: Iterable[Fault]) -> Conten
     return Content(migrations, faults, lambda name: Catalog.builtin().has(name))
 
 
-def _read_shipped(_held: Mapping[str, str]) -> Content:
+def _read_shipped(_seen: Mapping[str, Seen], _held: Mapping[str, str]) -> Content:
     from kimbledb.catalog import shipped
 
     return _checked(shipped.read_migrations(), ())
 
 
 def _read(
-    root: Path, declared: Path | None, held: Mapping[str, str] | None = None
+    root: Path,
+    declared: Path | None,
+    seen: Mapping[str, Seen] | None = None,
+    held: Mapping[str, str] | None = None,
 ) -> tuple[list[Migration], list[Fault]]:
     from kimbledb.catalog import directories
 
-    # What is read stays. To look for circles in it, again and again as it grows, takes a quarter of the time of a
-    # large folder.
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        return directories.read(root, declared=declared, held=held)
-    finally:
-        if collects:
-            gc.enable()
+    # What is read stays: the search would take a quarter of the time of a large folder.
+    with uncollected():
+        return directories.read(root, declared=declared, seen=seen, held=held)
 
 
 def _raised(migrations: Iterable[Migration], base: Catalog) -> list[Migration]:

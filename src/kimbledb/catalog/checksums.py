@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterable, Mapping
-from typing import Final, NamedTuple
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, Final, NamedTuple
 
 from kimbledb.sql import packaged
 
@@ -20,6 +20,8 @@ SHIPPED: Final = "migrations"
 _FILES: Final = frozenset(
     {"apply.sql", "hosted.sql", "verify.sql", "rollback.sql", "online.sql", "migration.toml", "declared.toml"}
 )
+#: Those of them that are read.
+_HASHED: Final = ("apply.sql", "hosted.sql", "migration.toml")
 #: The most digits of a number.
 _MOST_DIGITS: Final = 18
 #: A larger file is left to the readers, which know the limit.
@@ -34,6 +36,22 @@ class Checksums(NamedTuple):
     of: Mapping[str, str]
     #: The names of the migrations that provide each thing: several are alternatives.
     providers: Mapping[str, frozenset[str]]
+
+
+class Seen:
+    """What hashing read of a migration: where history holds its checksum, it need not be read again."""
+
+    def __init__(self, checksum: str, files: Collection[str], texts: Mapping[str, str]) -> None:
+        """Note it.
+
+        Args:
+            checksum: The checksum.
+            files: The names of the files in its folder.
+            texts: The texts that were read, by the names of their files.
+        """
+        self.checksum = checksum
+        self.files = files
+        self.texts = texts
 
 
 class _Unusual(Exception):
@@ -53,11 +71,12 @@ def of_shipped() -> Checksums:
     return _of(names, read)
 
 
-def of_directory(root: str) -> Checksums | None:
+def of_directory(root: str, seen: dict[str, Seen] | None = None) -> Checksums | None:
     """Return the checksums of the migrations in a folder of folders, or None where only the readers can judge it.
 
     Args:
         root: The folder.
+        seen: Receives what was read of each migration, by its name; None where nobody wants it.
     """
     names: list[str] = []
     numbers: set[int] = set()
@@ -72,7 +91,7 @@ def of_directory(root: str) -> Checksums | None:
                     return None
                 numbers.add(number)
                 names.append(name)
-        return _of(names, lambda home, file: _read(f"{root}/{home}/{file}"), lambda home: _list(f"{root}/{home}"))
+        return _of(names, lambda home, file: _read(f"{root}/{home}/{file}"), lambda home: _list(f"{root}/{home}"), seen)
     except (OSError, _Unusual):
         return None
 
@@ -80,26 +99,41 @@ def of_directory(root: str) -> Checksums | None:
 def _of(
     homes: Iterable[str],
     read: Callable[[str, str], bytes | None],
-    files_in: Callable[[str], Iterable[str]] = lambda _: _FILES,
+    files_in: Callable[[str], Collection[str]] = lambda _: _FILES,
+    seen: dict[str, Seen] | None = None,
 ) -> Checksums:
     of: dict[str, str] = {}
     providers: dict[str, frozenset[str]] = {}
     for home in homes:
         name = f"{home.partition('_')[2]}.sql"
         files = files_in(home)
-        apply = read(home, "apply.sql")
-        if apply is None or name in of:
+        found = {file: text for file in _HASHED if file in files and (text := read(home, file)) is not None}
+        if "apply.sql" not in found or name in of:
             raise _Unusual
-        text = _sent(apply)
-        if "hosted.sql" in files and (hosted := _sent(read(home, "hosted.sql") or b"")):
-            text += b"\0" + hosted
-        of[name] = hashlib.sha256(text).hexdigest()
-        facts = read(home, "migration.toml") if "migration.toml" in files else None
+        sent = _sent(found["apply.sql"])
+        if hosted := _sent(found.get("hosted.sql", b"")):
+            sent += b"\0" + hosted
+        of[name] = hashlib.sha256(sent).hexdigest()
+        texts = {file: _decoded(text) for file, text in found.items()}
+        if seen is not None:
+            seen[name] = Seen(of[name], files, texts)
+        facts = texts.get("migration.toml", "")
         # A key with an escape is another key to the eye.
-        if facts is not None and (b"provides" in facts or b"\\" in facts):
+        if "provides" in facts or "\\" in facts:
             for thing in _provided(facts):
                 providers[thing] = providers.get(thing, frozenset()) | {name}
     return Checksums(of, providers)
+
+
+def _decoded(data: bytes) -> str:
+    """Return a text that PostgreSQL can store."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        raise _Unusual from None
+    if "\0" in text:
+        raise _Unusual
+    return text
 
 
 def _sent(data: bytes) -> bytes:
@@ -108,16 +142,22 @@ def _sent(data: bytes) -> bytes:
     return data.replace(b"\r\n", b"\n") if b"\r" in data else data
 
 
-def _provided(facts: bytes) -> list[str]:
-    import tomllib  # few migrations provide anything: 2 ms
+def _provided(facts: str) -> list[str]:
+    from kimbledb.catalog import plain_toml  # few migrations provide anything
 
     try:
-        found = tomllib.loads(facts.decode()).get("provides", [])
+        found = (plain_toml.read(facts) or _loaded(facts)).get("provides", [])
     except (ValueError, RecursionError):
         raise _Unusual from None
     if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
         raise _Unusual
     return found
+
+
+def _loaded(facts: str) -> dict[str, Any]:
+    import tomllib  # 2 ms, and the files that ship are of plain lines
+
+    return tomllib.loads(facts)
 
 
 def _number_of(name: str) -> int | None:
@@ -139,8 +179,11 @@ def _read(path: str) -> bytes:
     descriptor = os.open(path, _FLAGS)
     try:
         status = os.fstat(descriptor)
-        data = os.read(descriptor, _MOST_BYTES)
-        if not stat.S_ISREG(status.st_mode) or len(data) != status.st_size:
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST_BYTES:
+            raise _Unusual
+        # No more than it holds: the memory for a mebibyte would take longer than the rest.
+        data = os.read(descriptor, status.st_size + 1)
+        if len(data) != status.st_size:
             raise _Unusual
         return data
     finally:

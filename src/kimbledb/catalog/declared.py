@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property, partial
 from typing import Any, Final
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from kimbledb.catalog import toml
 from kimbledb.errors import CatalogError
@@ -100,8 +100,9 @@ class Recorded(DeclarationsReader):
     name: str | None = None
     #: Those of all migrations of the catalog: their faults are reported together.
     together: list[Recorded] = field(factory=list)
-    #: Whether history holds the migration as it is: then the head of its file, as it was written, tells the checksum.
-    is_held: bool = False
+    #: Whether the file was checked before, as that of a migration which history holds as it is, or of a built-in one: then
+    #: its head, as it was written, tells the checksum.
+    is_checked: bool = False
 
     def __call__(self) -> Declarations:
         """Return the declarations.
@@ -125,7 +126,7 @@ class Recorded(DeclarationsReader):
     @property
     def checksum(self) -> str | None:
         """The checksum of the text from which they were recorded; empty if the file has a fault, None without any."""
-        if self.is_held and (head := _HEAD.match(self.source.text)) is not None:
+        if self.is_checked and (head := _HEAD.match(self.source.text)) is not None:
             return head[1]
         _, tables, known = self.source.content
         table: object = tables if self.name is None else tables.get(self.name)
@@ -284,7 +285,7 @@ class _Reading:
             source = facts.pop("source", None)
             if source is None and not HASHED.isdisjoint(facts):
                 source = text()
-            found.append(evolve(each, facts=facts, source=None if source is None else str(source)))
+            found.append(DatabaseObject(each.kind, each.name, facts, None if source is None else str(source)))
         return tuple(sorted(found, key=rank_of))
 
     def _drops(self, entry: dict[str, Any], number: int) -> tuple[DatabaseObject, ...]:

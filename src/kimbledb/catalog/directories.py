@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from kimbledb.catalog import formats, naming, other_tools, reading
+from kimbledb.catalog.checksums import Seen
 from kimbledb.catalog.reading import Entry, Folder
 from kimbledb.model.fault import Fault
 from kimbledb.model.migration import Migration
@@ -18,7 +19,12 @@ _WIDEST_LOOK: Final = 50
 
 
 def read(
-    root: Path, *, may_be_empty: bool = False, declared: Path | None = None, held: Mapping[str, str] | None = None
+    root: Path,
+    *,
+    may_be_empty: bool = False,
+    declared: Path | None = None,
+    seen: Mapping[str, Seen] | None = None,
+    held: Mapping[str, str] | None = None,
 ) -> tuple[list[Migration], list[Fault]]:
     """Return the migrations of a folder, read by the one format that matches it, and all faults.
 
@@ -26,6 +32,7 @@ def read(
         root: The folder.
         may_be_empty: Whether a folder without migrations is right; else it is a fault.
         declared: The file with the declarations of all migrations, or None for those in the folder.
+        seen: What hashing has read of migrations, by their names; None where nothing was hashed.
         held: The checksum of each migration that history holds, by its name: what is parsed of these is their facts.
             None where no history is known.
     """
@@ -34,7 +41,7 @@ def read(
     if declared is not None:
         where = os.path.realpath(declared)
         source = reading.declarations_in(Entry(declared.name, is_folder=False, where=where), str(declared))
-    folder = Folder.of(root, faults, declared=source, held=held)
+    folder = Folder.of(root, faults, declared=source, seen=seen, held=held)
     if faults:
         return [], faults
     matching = formats.matching(folder)

@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 from attrs import field, frozen
 
 from kimbledb.catalog import other_tools
+from kimbledb.catalog.checksums import Seen
 from kimbledb.catalog.declared import Source
 from kimbledb.model.fault import Fault
 from kimbledb.model.script import Script
@@ -70,6 +71,8 @@ class Folder:
     entries: tuple[Entry, ...]
     #: The file with the declarations of all migrations, if the caller named one that lies elsewhere.
     declared: Source | None = None
+    #: What hashing has read of migrations, by their names; nothing where it has not.
+    seen: Mapping[str, Seen] = field(factory=dict)
     #: The checksum of each migration that history holds, by its name; none where no history is known.
     held: Mapping[str, str] = field(factory=dict)
 
@@ -81,6 +84,7 @@ class Folder:
         *,
         shown: str | None = None,
         declared: Source | None = None,
+        seen: Mapping[str, Seen] | None = None,
         held: Mapping[str, str] | None = None,
     ) -> Folder:
         """List a folder.
@@ -90,11 +94,12 @@ class Folder:
             faults: Receives a fault if the folder cannot be read.
             shown: Its path for messages, or None for ``root``.
             declared: The file with the declarations of all migrations, if it lies elsewhere.
+            seen: What hashing has read of migrations, or None.
             held: The checksums that history holds, or None where no history is known.
         """
         shown, home = shown or str(root), os.path.realpath(root)
         entries = [each for each in list_entries(root, shown, faults, home) if not each.is_passed_over]
-        return cls(shown, home, tuple(entries), declared, held or {})
+        return cls(shown, home, tuple(entries), declared, seen or {}, held or {})
 
     @cached_property
     def owner(self) -> other_tools.Owner | None:

@@ -126,5 +126,8 @@ def with_alternatives(migrations: Sequence[Migration]) -> Iterator[Migration]:
     """Yield the migrations, each with the names of its alternatives."""
     providers = providers_in(migrations)
     for migration in migrations:
+        if not migration.provides:
+            yield migration
+            continue
         others = sorted({each.name for thing in migration.provides for each in providers[thing]} - {migration.name})
         yield evolve(migration, alternatives=tuple(others)) if others else migration

@@ -48,7 +48,7 @@ def _read(folder: str, faults: list[Fault], together: list[declared.Recorded], w
     scripts: dict[Part, Script] = {"apply": apply}
     if isinstance(hosted := _optional(folder, "hosted"), Script):
         scripts["hosted"] = hosted
-    together.append(declared.Recorded(source, scripts, together=together))
+    together.append(declared.Recorded(source, scripts, together=together, is_checked=True))
     return Migration(
         name=f"{name}.sql",
         number=int(number),

@@ -8,6 +8,7 @@ import tomllib
 from functools import cached_property
 from typing import Any, Final
 
+from kimbledb.catalog import plain_toml
 from kimbledb.model.fault import Fault
 
 # A key, or its first part, at the start of a line or of a table's name; or a text that may contain a lookalike.
@@ -37,6 +38,8 @@ def read(text: str, path: str, faults: list[Fault], cure: str = "correct this li
         faults: Receives the fault.
         cure: The cure for a text that is not TOML.
     """
+    if (plain := plain_toml.read(text)) is not None:
+        return plain
     if (deep := _DEEP_KEY.search(text)) is not None:
         line = text.count("\n", 0, deep.start()) + 1
         faults.append(Fault(path, f"a key has more than {_DEEPEST} parts", "write a plain key", line))

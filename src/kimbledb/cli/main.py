@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import atexit
 import gc
 import inspect
 import os
@@ -70,6 +71,8 @@ def _own_arguments() -> list[str]:
     # What a command makes lives to its end: to look for circles in it at each 700 objects, as Python does by default,
     # takes a quarter of the time of a large plan.
     gc.set_threshold(50_000, 20, 20)
+    # At its end, too, it all goes with the process.
+    atexit.register(gc.freeze)
     return sys.argv[1:]
 
 
@@ -131,8 +134,9 @@ def _parser(arguments: Iterable[str]) -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     shared = groups()
-    for name in names():
-        if is_about_none or (named in names() and named != name):
+    every = names()
+    for name in every:
+        if is_about_none or (named in every and named != name):
             commands.add_parser(name)
             continue
         module = import_module(f"{operations.__name__}.{name}")

@@ -190,8 +190,12 @@ class ApplyRun:
         assert state.log_position is not None  # the bootstrap made the log
         log_position = state.log_position
         await self._renew(session, state, plan)
-        transactions = Transactions(Messages(session, Site.of(state, self.goal.schema, self.goal.catalog)))
         pending = list(plan.pending)
+        is_own = len(pending) > 1 and await bootstrap.ready(
+            session, self.goal.schema, connected_here=self.runner.target.address is not None
+        )
+        site = Site.of(state, self.goal.schema, self.goal.catalog)
+        transactions = Transactions(Messages(session, site), is_own=is_own)
         while pending:
             message = self._next_message(pending)
             log_position = await self._apply(transactions, message, log_position, last=pending[-1])
@@ -307,8 +311,16 @@ class ApplyRun:
         return step.migration.transactional and step.name not in self.online and not alone
 
     def _goes_alone(self, step: Step) -> bool:
-        """Whether a step has a message of its own: it is not a script alone, waited in vain, or its losses are counted."""
-        return not self._by_script(step) or step.name in self.suspects or step.name in self.waited
+        """Whether a step has a message of its own.
+
+        It is not a script alone, waited in vain, has losses to be counted, or a limit of its own.
+        """
+        return (
+            not self._by_script(step)
+            or step.name in self.suspects
+            or step.name in self.waited
+            or step.migration.statement_timeout is not None
+        )
 
     async def _apply(
         self, transactions: Transactions, message: Sequence[Step], log_position: int, *, last: Step

@@ -14,9 +14,10 @@ from kimbledb.model.names import quote_identifier, quote_literal
 from kimbledb.model.state import DatabaseState
 from kimbledb.server import queries
 from kimbledb.server.driver import ServerError
-from kimbledb.server.locks import BOOTSTRAP_KEY, take_lock
+from kimbledb.server.locks import BOOTSTRAP_KEY, at_work, claim_values, take_lock
 from kimbledb.server.retry import Retry, meaning
 from kimbledb.server.session import Session
+from kimbledb.server.settings import limits_of, settings_values
 from kimbledb.version import __version__
 
 
@@ -75,6 +76,39 @@ async def prepare(
         schema_exists=True,
         extensions={name: (version, where) for name, (version, where) in answer.value["extensions"].items()},
     )
+
+
+async def ready(session: Session, schema: str, *, connected_here: bool) -> bool:
+    """Look whether another run is at work, right before several migrations are sent, and whose the session is.
+
+    Args:
+        session: The session that is to send them.
+        schema: The target schema.
+        connected_here: Whether its connection was opened here.
+
+    Returns:
+        Whether the server's session is this one's alone; then it keeps, until it ends, the limits of the call and how transactions begin, and
+        shows others that this run is at work until the last of the migrations is sent.
+
+    Raises:
+        Retry: What takes long to write, and to be read by the server, would be refused.
+    """
+    limits = limits_of(session.options)
+    kept = {name: limits[name] for name in ("statement_timeout", "client_connection_check_interval")}
+    kept |= {"default_transaction_isolation": "read committed", "default_transaction_read_only": "off"}
+    answer = await session.ask(
+        queries.question(
+            "ready",
+            at_work=at_work(schema),
+            **claim_values(schema),
+            kept=settings_values(kept),
+            pid=str(session.connection.server_pid if connected_here else 0),
+        )
+    )
+    if answer["busy"]:
+        raise Retry
+    own: bool = answer["own"]
+    return own
 
 
 def _schema(schema: str, state: DatabaseState) -> str:

@@ -18,7 +18,6 @@ from attrs import evolve
 from kimbledb.catalog import statements
 from kimbledb.execution.cures import cure_of
 from kimbledb.execution.located_error import LocatedError, cut
-from kimbledb.execution.messages import END_OF_SCRIPT
 from kimbledb.model.migration import Migration
 from kimbledb.model.redaction import cover, excerpt, spans
 from kimbledb.model.script import Script
@@ -26,6 +25,7 @@ from kimbledb.model.text import one_line
 from kimbledb.server.codes import REACHED_OUTSIDE, own_code
 from kimbledb.server.driver import ServerError
 from kimbledb.server.drivers.asyncpg import condition
+from kimbledb.server.loops import END_OF_SCRIPT
 
 #: The line of a DO block's body on which PL/pgSQL stopped, in whatever language of the server.
 _LINE_OF_BLOCK = re.compile(r"inline_code_block\D*(\d+)")

@@ -17,7 +17,7 @@ from kimbledb.model.origin import Place
 from kimbledb.model.plan import Plan
 from kimbledb.model.state import DatabaseState
 from kimbledb.planning.planner import Goal
-from kimbledb.server.runner import Runner
+from kimbledb.server.runner import Runner, meanwhile
 from kimbledb.server.session import Session
 
 if TYPE_CHECKING:
@@ -54,7 +54,21 @@ async def load_plan(runner: Runner, session: Session, goal: Goal) -> LoadedPlan:
         HistoryError: ``migration_history`` has a shape that cannot be read.
         PreflightError: The role may not read it.
     """
-    loaded = await from_history(runner, session, goal)
+    return await to_its_end(runner, session, goal, await from_history(runner, session, goal))
+
+
+async def to_its_end(runner: Runner, session: Session, goal: Goal, loaded: LoadedPlan) -> LoadedPlan:
+    """Read what a plan by history does not show yet.
+
+    Args:
+        runner: The runner of the call, which reports the current activity.
+        session: The session in which the questions are asked.
+        goal: Which migrations the call wants, in which schema.
+        loaded: The plan by history.
+
+    Raises:
+        PlanningError: No plan can be made.
+    """
     if loaded.is_final:
         return loaded
     return await with_hazards(runner, session, goal, await with_evidence(runner, session, goal, loaded))
@@ -77,9 +91,29 @@ async def from_history(runner: Runner, session: Session, goal: Goal, known: Evid
         HistoryError: ``migration_history`` has a shape that cannot be read.
         PreflightError: The role may not read it.
     """
+    return by_history(runner, goal, await look(runner, session, goal), known)
+
+
+async def look(runner: Runner, session: Session, goal: Goal) -> DatabaseState:
+    """Read the state of a database with its history, in one round trip.
+
+    Args:
+        runner: The runner of the call, which reports the current activity.
+        session: The session in which the question is asked.
+        goal: Which migrations the call wants, in which schema.
+
+    Raises:
+        HistoryError: ``migration_history`` has a shape that cannot be read.
+        PreflightError: The role may not read it.
+    """
     runner.doing = "reading the history"
-    state = await history.look(session, goal.schema)
+    state, _ = await meanwhile(history.look(session, goal.schema), goal.catalog.begin)
     goal.catalog.expect(state.history or ())
+    return state
+
+
+def by_history(runner: Runner, goal: Goal, state: DatabaseState, known: Evidence | None = None) -> LoadedPlan:
+    """Plan by history. Arguments, result and errors are those of ``from_history()``; ``state`` holds the history."""
     shown = known or Evidence(hosted=state.hosted)
     place = _place_of(runner, state)
     try:

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
-
-from attrs import frozen
 
 from kimbledb.execution.work import Work
 from kimbledb.inspection import proof
@@ -20,15 +18,14 @@ from kimbledb.inspection.proof import Site
 from kimbledb.model.forms import kept_as_dict
 from kimbledb.model.names import quote_array, quote_identifier, quote_literal
 from kimbledb.model.reach import places, wholes
-from kimbledb.server import queries
-from kimbledb.server.locks import lock_key, take_lock, take_lock_values
+from kimbledb.server import loops, queries
+from kimbledb.server.locks import end_claim, lock_key, take_lock, take_lock_values
+from kimbledb.server.loops import Handed, Noted, Piece, ScriptText, written
 from kimbledb.server.search_path import guard_briefly, guard_of, path_of
 from kimbledb.server.session import BEGIN, Session
-from kimbledb.server.settings import durable, handed, milliseconds, setting
+from kimbledb.server.settings import durable, milliseconds, setting
 from kimbledb.version import __version__
 
-#: Ends a comment on a script's last line, and its last statement.
-END_OF_SCRIPT = "\n;\n"
 #: A setting with a dot in its name, where a script sets one.
 _NAMES_SETTING = re.compile(
     r"""set_config\s*\(\s*'([^'.]+\.[^']+)'|\bset\s+(?:session\s+|local\s+)?("?\w+"?(?:\s*\.\s*"?\w+"?)+)""",
@@ -38,33 +35,14 @@ _NAMES_SETTING = re.compile(
 _IDENTITY = frozenset({"request.jwt.claims", "request.jwt.claim.sub", "request.jwt.claim.role", "kimbledb.user_id"})
 
 
-@frozen
-class After:
-    """The log position that the transaction of a piece of work leaves, for the next transaction of the same message."""
-
-    work: Work
-
-    def entry(self, schema: str) -> str:
-        """Return the expression that gives the id of its entry if that is the newest one, else of none.
-
-        Args:
-            schema: The target schema.
-        """
-        return queries.filled(
-            "own_entry",
-            schema=quote_identifier(schema),
-            name=quote_literal(self.work.migration.name),
-            run=quote_literal(self.work.run),
-        )
-
-
 def begin_step(
     schema: str,
-    log_position: int | After | None,
+    log_position: int | None,
     path: Sequence[str] = (),
     reached: Sequence[str] = (),
     *,
     brief: bool = False,
+    handed: bool = False,
 ) -> str:
     """Return the start of each transaction that changes a schema's history.
 
@@ -73,19 +51,19 @@ def begin_step(
 
     Args:
         schema: The target schema.
-        log_position: The id of the newest entry of the log at that time, or the transaction before it in the same
-            message, which writes that entry. None to skip that comparison.
+        log_position: The id of the newest entry of the log at that time. None to skip that comparison.
         path: The schemas in which a script looks names up.
         reached: The schemas that migrations declare to reach.
         brief: As in ``Work.brief``.
+        handed: Whether ``kimbledb.step`` says instead what the newest entry is.
     """
-    head = log_position.entry(schema) if isinstance(log_position, After) else str(log_position or 0)
+    head = queries.filled("own_entry", schema=quote_identifier(schema)) if handed else str(log_position or 0)
     return queries.block(
         "begin_step",
         lock=queries.filled("take_lock", **take_lock_values(lock_key(schema))),
         guard=guard_briefly(path or (schema,)) if brief else guard_of(path or (schema,), reached),
         schema=quote_identifier(schema),
-        head="NULL" if log_position is None else head,
+        head="NULL" if log_position is None and not handed else head,
     )
 
 
@@ -108,22 +86,36 @@ def before_script(
         settable: As ``Session.settable``; where there are none, the server is asked for them.
         measuring: Statements that look names up in pg_catalog, which run before this.
     """
+    return written(_before_script(schema, path, reaches, closed=closed, settable=settable, measuring=measuring, of=""))
+
+
+def _before_script(
+    schema: str,
+    path: Sequence[str],
+    reaches: tuple[str, ...],
+    *,
+    closed: bool,
+    settable: Sequence[str],
+    measuring: str,
+    of: str,
+) -> list[Piece]:
     # To plan the query by name takes twice as long, and few migrations declare a name.
     gone = "gone_by_name" if any("." in each for each in reaches) else "gone"
-    return (
-        Session.path()
-        + measuring
-        + queries.filled(
+    names = quote_literal("{" + ",".join(settable) + "}") if settable else queries.text_of("settable")
+    return [
+        Session.path() + measuring,
+        Noted(
+            queries.filled("note_settings", settable=names) + "\n", ("kimbledb.settable", "kimbledb.session_set"), of=of
+        ),
+        queries.filled(
             "before_script",
             history=quote_literal(f"{quote_identifier(schema)}.migration_history"),
             log=quote_literal(f"{quote_identifier(schema)}.migration_log"),
-            settable=quote_literal("{" + ",".join(settable) + "}") if settable else queries.text_of("settable"),
         )
-        + "\n"
-        + queries.block("keep_gone", gone=queries.text_of(gone))
-        + (keep_older() if closed else "")
-        + Session.path(path)
-    )
+        + "\n",
+        queries.block("keep_gone", gone=queries.text_of(gone)),
+        (keep_older() if closed else "") + Session.path(path),
+    ]
 
 
 def keep_older(*, goes_on: bool = False) -> str:
@@ -197,28 +189,43 @@ class Messages:
             works: Whose scripts run in it.
             holds_tables: Whether the transaction may keep locks on tables.
         """
-        remember = self.session.remember({name for work in works for name in _settings_named(work.sql)})
+        remember = self._remember(works)
         return BEGIN + (remember if holds_tables else _without_locks(remember))
+
+    def _remember(self, works: Iterable[Work], *, begun: bool = True) -> str:
+        return self.session.remember({name for work in works for name in _settings_named(work.sql)}, begun=begun)
 
     def settings(self, work: Work) -> str:
         """Return the settings that hold for a script."""
         return self.session.settings(statement_timeout=work.migration.statement_timeout, waits=work.last)
 
-    def setting_up(self, work: Work, log_position: int | After | None, *, holds_tables: bool = True) -> str:
+    def setting_up(self, work: Work, log_position: int, *, holds_tables: bool = True) -> str:
         """Return what stands between BEGIN and a script.
 
         Args:
             work: Whose script runs.
-            log_position: As for ``begin_step()``.
+            log_position: The id of the log's newest entry when the plan was made.
             holds_tables: Whether the transaction may keep the locks on the log that reading it takes. In a
                 transaction that idles while another session works, a REINDEX or VACUUM FULL of that
                 session would wait for them.
         """
-        begin = begin_step(self.schema, log_position, self.path, self.reached, brief=work.brief) + work.condition
+        settings, facts, begin, condition = self._set_up(work, log_position)
         if not holds_tables:
-            begin = take_lock(lock_key(self.schema)) + _without_locks(begin)
+            return written([settings, facts, take_lock(lock_key(self.schema)), _without_locks(begin + condition)])
+        return written([settings, facts, begin, condition])
+
+    def _set_up(self, work: Work, before: int | Work) -> tuple[str, Handed, str, str]:
+        """Return what stands between BEGIN and a script, in pieces.
+
+        Args:
+            work: Whose script runs.
+            before: As for ``transaction()``.
+        """
+        expected = {"after": before.migration.name} if isinstance(before, Work) else {"head": before}
         checks = checks_handed([work.migration]) if work.verify else {}
-        return self.settings(work) + handed({"kimbledb.step": self.facts(work), **checks}) + begin
+        begin = begin_step(self.schema, None, self.path, self.reached, brief=work.brief, handed=True)
+        facts = Handed({"kimbledb.step": self.facts(work) | expected, **checks})
+        return self.settings(work), facts, begin, work.condition
 
     def holding(self, work: Work, log_position: int) -> str:
         """Return the begin of a transaction that takes the lock and then idles while another session works."""
@@ -232,25 +239,83 @@ class Messages:
 
     def before(self, work: Work) -> str:
         """Return what stands between the start of the transaction and the script."""
-        return before_script(
+        return written(self._before(work))
+
+    def _before(self, work: Work) -> list[Piece]:
+        return _before_script(
             self.schema,
             self.path,
             work.migration.reaches,
             closed=work.closes,
             settable=self.session.settable,
             measuring="" if work.guard is None else work.guard.before(),
+            of=self.settings(work),
         )
 
-    def body(self, work: Work) -> tuple[str, list[int]]:
-        """Return the scripts of a transaction with what stands between them, and where each of them begins in that text."""
-        text = ""
-        starts: list[int] = []
+    def transaction(self, work: Work, before: int | Work) -> list[Piece]:
+        """Return the transaction of a script in pieces, from what follows ``begin()`` to its COMMIT.
+
+        Args:
+            work: Whose script runs.
+            before: The id of the log's newest entry when the plan was made, or the work that has written it in the
+                transaction before this.
+        """
+        return [
+            *self._set_up(work, before),
+            *self._before(work),
+            *self.body(work),
+            *self._closing(work, self._looked_up(work)),
+        ]
+
+    def loop(self, works: Sequence[Work], log_position: int) -> str:
+        """Return the message that runs several transactions as one block, for a session that is our own.
+
+        Each expects what the one before it recorded.
+
+        Args:
+            works: What is applied, in order, all of it verified or none.
+            log_position: The id of the log's newest entry when the plan was made.
+        """
+        remember = Noted(self._remember(works, begun=False), ("kimbledb.session",))
+        most = max(len(work.scripts) for work in works)
+        declared, looked_up = proof.statement_of_several(
+            [(work.declared if work.is_declared else (), work.left) for work in works],
+            self.site,
+            judging=works[0].verify,
+        )
+        before: list[int | Work] = [log_position, *works]
+        return loops.loop(
+            self.session.reading(),
+            [
+                [
+                    remember,
+                    self.session.begun_block(),
+                    *self._set_up(work, expected),
+                    Handed({"kimbledb.declared": objects}),
+                    *self._before(work),
+                    *self.body(work, most),
+                    *self._closing(work, looked_up if work.is_declared else ""),
+                ]
+                for work, expected, objects in zip(works, before, declared, strict=False)
+            ],
+            end_claim(self.schema) if works[-1].last else "",
+        )
+
+    def body(self, work: Work, size: int = 0) -> list[Piece]:
+        """Return the scripts of a transaction with what stands between them.
+
+        Args:
+            work: Whose scripts they are.
+            size: The number of scripts for which there is to be room.
+        """
+        pieces: list[Piece] = []
         for script in work.scripts:
-            if starts:
-                text += self.between(work)
-            starts.append(len(text))
-            text += script.text
-        return text, starts
+            if pieces:
+                pieces.append(self.between(work))
+            pieces.append(ScriptText(script.text))
+        while len(pieces) < 2 * size - 1:
+            pieces += ["", ScriptText(None)]
+        return pieces
 
     def between(self, work: Work, *, closing: bool = True) -> str:
         """Return what stands between apply.sql and hosted.sql: the second begins under the conditions of the first.
@@ -264,9 +329,7 @@ class Messages:
 
     def ending(self, work: Work) -> str:
         """Return what stands right after the last script of a transaction."""
-        # With two scripts the taking back stands between them.
-        closes = work.closes and len(work.scripts) == 1
-        return self.after(work) + (take_back() if closes else "") + self.granting(work.grants)
+        return self.after(work) + self._closed(work)
 
     def granting(self, statements: Sequence[str]) -> str:
         """Return the block that grants, after a rollback, what roles had before its migration.
@@ -281,31 +344,51 @@ class Messages:
 
     def after(self, work: Work) -> str:
         """Return what stands right after a script: from there on every statement is kimbledb's again."""
+        return self._after() + self.settings(work)
+
+    @staticmethod
+    def _after() -> str:
         # Deferred constraints, triggers among them, belong to the script.
-        return (
-            END_OF_SCRIPT
-            + "SET CONSTRAINTS ALL IMMEDIATE;\n"
-            + queries.block("after_script", ended=queries.text_of("transaction_ended"))
-            + self.settings(work)
+        return "SET CONSTRAINTS ALL IMMEDIATE;\n" + queries.block(
+            "after_script", ended=queries.text_of("transaction_ended")
         )
 
-    def closing(self, work: Work, more: str = "", noting: str = "", *, indexes: bool = False) -> str:
+    def closing(self, work: Work, more: str = "", noting: str = "") -> str:
         """Return all that stands between a script and the end of its transaction.
 
         Args:
-            work: Whose script runs.
+            work: Whose script runs. It may pass over an index that is not valid.
             more: Statements that run right after the script.
             noting: Statements that run after the data loss was measured.
+        """
+        pieces = self._closing(work, self._looked_up(work), indexes=False)
+        ending, settings, closed, checking, *others = pieces
+        return ending + settings + closed + more + checking + noting + "".join(others)
+
+    def _closing(self, work: Work, looked_up: str, *, indexes: bool = True) -> list[str]:
+        """Return all that stands between a script and the end of its transaction, in pieces.
+
+        Args:
+            work: Whose script runs.
+            looked_up: The statement that looks up the declared objects.
             indexes: Whether a script that passes over an index which is not valid fails.
         """
-        return (
-            self.ending(work)
-            + more
-            + self.checking(work, indexes=indexes)
-            + noting
-            + self.proof(work)
-            + self.record(work, leaving=self.session.leaving(brief=work.brief))
-        )
+        return [
+            self._after(),
+            self.settings(work),
+            self._closed(work),
+            self.checking(work, indexes=indexes),
+            looked_up,
+            self._checked(work),
+            self._recording(work),
+            self.session.leaving(brief=work.brief),
+            self._committing(work),
+        ]
+
+    def _closed(self, work: Work) -> str:
+        # With two scripts the taking back stands between them.
+        closes = work.closes and len(work.scripts) == 1
+        return (take_back() if closes else "") + self.granting(work.grants)
 
     def checking(self, work: Work, *, indexes: bool) -> str:
         """Return what fails where a script did what it must not. The arguments are those of ``closing()``."""
@@ -325,38 +408,41 @@ class Messages:
 
         The forms of declared objects are taken in any case, for history.
         """
-        looked_up = checked = ""
+        return self._looked_up(work) + self._checked(work)
+
+    def _looked_up(self, work: Work) -> str:
+        if work.is_declared:
+            return proof.statement(work.declared, self.site, judging=work.verify, left=work.left)
         if work.restored:
             restored = [proof.Declared(each.each, each.statement) for each in work.restored]
-            looked_up = proof.statement(restored, self.site, judging=False)
-        if work.is_declared:
-            looked_up = proof.statement(work.declared, self.site, judging=work.verify, left=work.left)
-        if work.verify:
-            checked = checks_block(self.session, self.path, judging=True)
-        return looked_up + checked
+            return proof.statement(restored, self.site, judging=False)
+        return ""
 
-    def record(self, work: Work, *, leaving: str = "") -> str:
+    def _checked(self, work: Work) -> str:
+        return checks_block(self.session, self.path, judging=True) if work.verify else ""
+
+    def record(self, work: Work) -> str:
         """Return the history row, the COMMIT and, for the last transaction, the question for the WAL position.
 
         Args:
             work: What is recorded.
-            leaving: Statements before the COMMIT that take back the traces of a script in the session.
         """
-        return (
-            queries.block(
-                work.record,
-                schema=quote_identifier(self.schema),
-                forms="current_setting('kimbledb.forms')::jsonb" if work.is_declared or work.restored else "NULL",
-                restored=f"{quote_literal(json.dumps(work.restored_forms))}::jsonb",
-                own_forms=quote_array(work.own_forms),
-                left=f"{quote_literal(json.dumps(kept_as_dict(work.kept)))}::jsonb",
-            )
-            + leaving
-            # The script may have set it.
-            + (durable() if work.last else "")
-            + "COMMIT;\n"
-            + (queries.block("wal_position") if work.last else "")
+        return self._recording(work) + self._committing(work)
+
+    def _recording(self, work: Work) -> str:
+        return queries.block(
+            work.record,
+            schema=quote_identifier(self.schema),
+            forms="current_setting('kimbledb.forms')::jsonb" if work.is_declared or work.restored else "NULL",
+            restored=f"{quote_literal(json.dumps(work.restored_forms))}::jsonb",
+            own_forms=quote_array(work.own_forms),
+            left=f"{quote_literal(json.dumps(kept_as_dict(work.kept)))}::jsonb",
         )
+
+    @staticmethod
+    def _committing(work: Work) -> str:
+        # The script may have set it.
+        return (durable() if work.last else "") + "COMMIT;\n" + (queries.block("wal_position") if work.last else "")
 
     def failure(self, work: Work, message: str, seconds: float) -> str:
         """Return the transaction that records a failed try in the log.

@@ -2,8 +2,9 @@
 
 A migration runs twice. First its script runs as a whole, as in any run, and a snapshot before and one after it give its
 effect. Where that is what its declarations say, they stay, and it is committed. Else it is rolled back and runs again,
-statement by statement, with a snapshot after each. These snapshots look at the objects of the effect alone, so that
-their cost is in line with the migration and not with the schema.
+statement by statement, with a snapshot after each. These snapshots look at the objects of the effect alone, and those of
+the whole migration at what it touched (``kimbledb.execution.recording_snapshots``), so that their cost is in line with
+the migration and not with the schema.
 """
 
 from __future__ import annotations
@@ -16,16 +17,19 @@ from attrs import evolve, field, frozen
 from kimbledb.catalog import declared, statements
 from kimbledb.catalog.statements import Statement
 from kimbledb.errors import CatalogError, MigrationError
-from kimbledb.execution.recording_database import ALL, SCOPE, SOURCES, RecordingDatabase
+from kimbledb.execution.recording_database import RecordingDatabase
+from kimbledb.execution.recording_snapshots import ALL, SCOPE, SOURCES
 from kimbledb.execution.rollback_proof import RollbackProof
 from kimbledb.model.clock import stopwatch
 from kimbledb.model.declarations import Declarations, DeclaredStatement
 from kimbledb.model.fault import Fault
 from kimbledb.model.migration import Migration
-from kimbledb.model.objects import Key
+from kimbledb.model.objects import DatabaseObject, Key
 from kimbledb.model.script import Part, Script
 from kimbledb.model.snapshot import Snapshot
+from kimbledb.planning.derived_rollback import objects_after
 from kimbledb.planning.effects import Attribution, Effect, UnknownRenameError, effect_of, statements_with
+from kimbledb.planning.fold import fold
 
 
 @frozen
@@ -97,8 +101,8 @@ class Recorder:
         self._database = database
         #: The objects after the last migration.
         self._before = before
-        #: The migrations so far, with their declarations for this platform; None where those of one are not known.
-        self._earlier: list[Migration] | None = []
+        #: The objects that the migrations so far declare for this platform; None where those of one are not known.
+        self._declared: Mapping[Key, DatabaseObject] | None = {}
 
     @classmethod
     async def of(cls, database: RecordingDatabase, given: Sequence[Migration] = ()) -> Recorder:
@@ -116,7 +120,8 @@ class Recorder:
             await _apply(database, migration)
         database.reached = tuple(dict.fromkeys(name for each in given for name in each.reaches))
         recorder = cls(database, await database.snapshot())
-        recorder._earlier = list(given) if all(each.is_declared for each in given) else None
+        folded = fold(given, hosted=database.state.hosted) if all(each.is_declared for each in given) else None
+        recorder._declared = None if folded is None else {item.key: item.each for item in folded}
         return recorder
 
     async def record(
@@ -144,18 +149,18 @@ class Recorder:
         proving = prove and migration.wants_derived_rollback
         before = await database.whole() if proving else self._before
         found = await self._record(migration, known, clock, attribute=attribute)
-        if found.declared_statements is None or self._earlier is None:
-            self._earlier = None
+        if found.declared_statements is None or self._declared is None:
+            self._declared = None
             return found
         declarations = Declarations(found.declared_statements, migration.checksum)
         declared_now = Migration(**{**migration.parts(), "declare": lambda: declarations})
         reason = None
         if proving:
             after = await database.whole()
-            take = partial(database.all_objects, ALL)
+            take = partial(database.snapshots.take, ALL)
             proof = RollbackProof(messages=database.messages, hosted=database.state.hosted, take=take)
-            reason = await proof.reason_against(declared_now, self._earlier, before, after)
-        self._earlier.append(declared_now)
+            reason = await proof.reason_against(declared_now, self._declared, before, after)
+        self._declared = objects_after(self._declared, declared_now, hosted=database.state.hosted)
         return evolve(found, no_rollback=reason, is_tried=True, seconds=clock())
 
     async def _record(

@@ -15,35 +15,30 @@ from kimbledb.catalog.catalog import Catalog
 from kimbledb.catalog.statements import Statement
 from kimbledb.errors import MigrationError
 from kimbledb.execution import bootstrap, error_location
-from kimbledb.execution.messages import END_OF_SCRIPT, Messages, before_script, check_reach, keep_older, take_back
+from kimbledb.execution.messages import Messages, before_script, check_reach, keep_older, take_back
+from kimbledb.execution.recording_snapshots import ALL, PRIVILEGES, Snapshots
 from kimbledb.execution.step_errors import with_cancel_reason
 from kimbledb.execution.work import Work
-from kimbledb.inspection import history, snapshot
+from kimbledb.inspection import history
 from kimbledb.inspection.proof import Site
 from kimbledb.model.migration import Migration, schemas_reached
-from kimbledb.model.names import quote_literal
-from kimbledb.model.objects import OBJECT_KINDS, Facts, Key
+from kimbledb.model.objects import Facts, Key
 from kimbledb.model.script import Part, Script
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.state import DatabaseState
-from kimbledb.server import queries
 from kimbledb.server.codes import own_code
 from kimbledb.server.driver import ServerError
-from kimbledb.server.search_path import path_of
+from kimbledb.server.loops import END_OF_SCRIPT, before_scripts, written
 from kimbledb.server.session import Session
-from kimbledb.server.settings import PINNED_FOR_QUESTIONS, pin
 
 #: The target schema of a recording. No name of a schema is in what is recorded.
 SCHEMA = "public"
-#: The functions that take a snapshot of all objects, without and with sources, one of some, and one of privileges.
-ALL, SOURCES, SCOPE, _PRIVILEGES = "kimbledb_all", "kimbledb_sources", "kimbledb_scope", "kimbledb_privileges"
 #: The SQLSTATEs of "cannot run inside a transaction block" and of "invalid transaction termination".
 _WANTS_NO_TRANSACTION = frozenset({"25001", "2D000"})
 #: The classes of SQLSTATEs of statements that want rows: cardinality, values, constraints, an exception of a block.
 _OF_ROWS = frozenset({"21", "22", "23", "P0"})
 #: The functions of the server that look for what only some servers have: a role, a collation, an extension.
 _OF_THE_SERVER = frozenset({"get_role_oid", "get_collation_oid", "parse_extension_control_file"})
-_SAVEPOINT = "kimbledb_recording"
 #: The name of a default privilege of the current role: a class of objects, and the role that it is granted to.
 _DEFAULT = re.compile(r"(\w+) of current_user to (.+)", re.DOTALL)
 #: The classes of objects in default privileges, by the first word of a privilege's name.
@@ -71,6 +66,8 @@ class RecordingDatabase:
         #: What the migrations so far reach.
         self.reached: tuple[str, ...] = ()
         self._path = tuple(site.path)
+        #: Takes snapshots of all objects, with what the platform grants by default.
+        self.snapshots = Snapshots(session, SCHEMA, self._path)
         #: The same database without the platform's grants, or None where the platform grants nothing.
         self._plain: RecordingDatabase | None = None
         #: What the platform grants on new objects: facts by the class of objects and the role.
@@ -78,8 +75,6 @@ class RecordingDatabase:
         #: The privileges that migrations granted up to here, and before the open transaction.
         self._granted: Mapping[Key, Facts] = {}
         self._granted_before: Mapping[Key, Facts] = {}
-        #: The functions that take snapshots, by their names, with the queries that they run.
-        self._functions: dict[str, str] = {}
 
     @classmethod
     async def open(
@@ -118,13 +113,14 @@ class RecordingDatabase:
         if self._plain is not None:
             await self._plain.run(migration)
             await self._learn_grants()
+        self.snapshots.forget()
         work = self._work(migration)
         ahead = self._ahead(migration, closed=migration.closed)
-        body, starts = self.messages.body(work)
+        body = self.messages.body(work)
         try:
-            await self.session.transact(self.messages.begin(work), ahead + body + self.messages.ending(work))
+            await self.session.transact(self.messages.begin(work), ahead + written(body) + self.messages.ending(work))
         except ServerError as error:
-            places = [self.session.prefix + ahead + body[:start] for start in starts]
+            places = before_scripts(self.session.prefix + ahead, body)
             at = error_location.failed_script(error, places, self.session.completed)
             offset = error_location.offset_of(error, work.scripts[at].text, places[at], self.session.completed)
             raise await self._failed(
@@ -168,6 +164,7 @@ class RecordingDatabase:
         if self._plain is not None:
             await self._plain.send(migration, part, statement)
             await self._learn_grants()
+        self.snapshots.forget()
         closes = migration.closed and part == "apply"
         try:
             if closes:
@@ -208,12 +205,14 @@ class RecordingDatabase:
         except ServerError as error:
             raise await self._failed(migration, error, None, exact=False) from error
         self._granted_before = self._granted
+        self.snapshots.keep()
 
     async def roll_back(self) -> None:
         """End the open transaction."""
         if self._plain is not None:
             await self._plain.roll_back()
         self._granted = self._granted_before
+        self.snapshots.forget()
         await self.session.roll_back()
 
     async def begin_outside(self, migration: Migration) -> None:
@@ -236,6 +235,7 @@ class RecordingDatabase:
         """
         if self._plain is not None:
             await self._plain.run_outside(migration, part, statement)
+        self.snapshots.lose()
         closes = migration.closed and part == "apply"
         before = before_script(SCHEMA, self._path, migration.reaches, closed=closes)
         checking = (take_back() if closes else "") + self.session.path() + check_reach(SCHEMA, migration.reaches)
@@ -263,24 +263,15 @@ class RecordingDatabase:
     # Snapshots.
 
     async def prepare(self, *names: str, scope: Sequence[Key] = ()) -> None:
-        """Make the functions that take snapshots: the server then plans their long queries once, and not each time.
-
-        They are made outside of a script's transaction, so that they do not count as the script's.
+        """Make the functions that take snapshots, outside of a script's transaction.
 
         Args:
             names: Those that will be used: ``ALL``, ``SOURCES`` or ``SCOPE``.
             scope: The objects that ``SCOPE`` looks at.
         """
-        for name in names:
-            kinds, named = snapshot.scope_of(SCHEMA, scope) if name == SCOPE else (OBJECT_KINDS, None)
-            # A scope names the objects of other schemas, too.
-            reached = self.reached if name != SCOPE else ()
-            await self._make(
-                name,
-                snapshot.query(SCHEMA, kinds, named, reached=reached, identities=True, sources=name == SOURCES),
-            )
+        await self.snapshots.prepare(*names, reached=self.reached, scope=scope)
         if self._plain is not None:
-            await self._plain._make(_PRIVILEGES, snapshot.query(SCHEMA, ("privilege",), reached=self.reached))
+            await self._plain.snapshots.prepare(PRIVILEGES, reached=self.reached)
 
     async def objects(self, name: str) -> Snapshot:
         """Take a snapshot in the open transaction, without what the platform grants by default.
@@ -288,30 +279,18 @@ class RecordingDatabase:
         Args:
             name: The function that takes it, which was prepared.
         """
-        return self._without_defaults(await self.all_objects(name))
+        return self._without_defaults(await self.snapshots.take(name))
 
     async def whole(self) -> Snapshot:
         """Take a snapshot of all objects, with what the platform grants by default, where no transaction is open."""
         await self.prepare(ALL)
-        await self.session.send("BEGIN;\n")
-        found = await self.all_objects(ALL)
-        await self.session.send("ROLLBACK;\n")
-        return found
-
-    async def all_objects(self, name: str) -> Snapshot:
-        """Take a snapshot in the open transaction, whose settings come back afterwards.
-
-        Args:
-            name: The function that takes it, which was prepared.
-        """
-        settings = self.session.settings() + pin(PINNED_FOR_QUESTIONS)
-        [answer] = await self.session.send(
-            f"SAVEPOINT {_SAVEPOINT};\n"
-            f"SET LOCAL SESSION AUTHORIZATION DEFAULT;\nSET LOCAL ROLE NONE;\n{settings}"
-            f"SELECT pg_temp.{name}();\n"
-            f"ROLLBACK TO {_SAVEPOINT};\nRELEASE {_SAVEPOINT};\n"
-        )
-        return snapshot.snapshot_of(answer.value)
+        if self.snapshots.held is None:
+            await self.session.send("BEGIN;\n")
+            await self.snapshots.take(ALL)
+            await self.session.send("ROLLBACK;\n")
+            self.snapshots.keep()
+        assert self.snapshots.held is not None
+        return self.snapshots.held
 
     async def snapshot(self, name: str = ALL) -> Snapshot:
         """Take a snapshot where no transaction is open.
@@ -324,24 +303,17 @@ class RecordingDatabase:
             await self._plain.session.send("BEGIN;\n")
             await self._learn_grants()
             await self._plain.session.send("ROLLBACK;\n")
+            self._plain.snapshots.keep()
             self._granted_before = self._granted
         await self.session.send("BEGIN;\n")
         found = await self.objects(name)
         await self.session.send("ROLLBACK;\n")
+        self.snapshots.keep()
         return found
-
-    async def _make(self, name: str, text: str) -> None:
-        if self._functions.get(name) == text:
-            return
-        body = queries.filled("printed", path=quote_literal(path_of(self._path)), question=text)
-        await self.session.send(
-            f"CREATE OR REPLACE FUNCTION pg_temp.{name}() RETURNS void LANGUAGE plpgsql AS {queries.quoted(body, name)};"
-        )
-        self._functions[name] = text
 
     async def _learn_grants(self) -> None:
         assert self._plain is not None
-        self._granted = (await self._plain.objects(_PRIVILEGES)).objects
+        self._granted = (await self._plain.objects(PRIVILEGES)).objects
 
     def _without_defaults(self, found: Snapshot) -> Snapshot:
         if not self._by_default:

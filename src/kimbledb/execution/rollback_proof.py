@@ -4,7 +4,8 @@ On the database of a recorder, where the migration is applied:
 
 1. The derived rollback runs. The schema must be what it was before the migration.
 2. The tables of before get sample rows, the migration is applied again, and is rolled back again. The rows and values must
-   be what they were.
+   be what they were. First only the tables that the scripts name get rows, with those that they refer to; where the locks
+   of the transaction show that it went further, all of them do.
 
 The second step shows what no statement says: whether a block that may change rows does so on a schema as declared, and
 whether values survive a change of type and back. It shows it for the sample rows, not for every row. A condition that
@@ -14,7 +15,7 @@ fits no sample row is not seen, and therefore statements that change rows are re
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import evolve, frozen
@@ -22,20 +23,20 @@ from attrs import evolve, frozen
 from kimbledb.catalog import statements
 from kimbledb.catalog.declared import place_of
 from kimbledb.execution import error_location
-from kimbledb.execution.messages import END_OF_SCRIPT, Messages, keep_older, take_back
+from kimbledb.execution.messages import Messages, keep_older, take_back
 from kimbledb.execution.rollback_scripts import grants_of
 from kimbledb.execution.work import Work
 from kimbledb.model.migration import Migration
-from kimbledb.model.names import quote_literal
-from kimbledb.model.objects import DatabaseObject, quoted
+from kimbledb.model.names import quote_array, quote_literal
+from kimbledb.model.objects import DatabaseObject, Key, parts_of, quoted
 from kimbledb.model.script import Script
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.text import one_line
 from kimbledb.planning.derived_rollback import DerivedRollback, NotDerivableError, derive
-from kimbledb.planning.fold import fold
 from kimbledb.planning.sample_rows import SampleTable, filling, sample_tables
 from kimbledb.server import queries
 from kimbledb.server.driver import ServerError, first_line
+from kimbledb.server.loops import END_OF_SCRIPT
 from kimbledb.server.settings import PINNED_FOR_QUESTIONS, pin
 
 _SAVEPOINT = "kimbledb_contents"
@@ -51,6 +52,10 @@ class _Failed(Exception):
         self.words = words
 
 
+class _FurtherError(Exception):
+    """A script read or changed tables without sample rows, or sequences that were not looked at."""
+
+
 @frozen(kw_only=True)
 class RollbackProof:
     """Proves derived rollbacks on one database, whose migrations are applied one after the other."""
@@ -62,17 +67,16 @@ class RollbackProof:
     take: Callable[[], Awaitable[Snapshot]]
 
     async def reason_against(
-        self, migration: Migration, earlier: Sequence[Migration], before: Snapshot, after: Snapshot
+        self, migration: Migration, objects: Mapping[Key, DatabaseObject], before: Snapshot, after: Snapshot
     ) -> str | None:
         """Return the reason why no rollback can be derived for the last applied migration, or None if one is proven.
 
         Args:
             migration: The migration, with its declarations.
-            earlier: The migrations that were applied before it, with theirs.
+            objects: The objects that the migrations before it declare.
             before: The objects before it.
             after: The objects after it.
         """
-        objects = {item.key: item.each for item in fold(earlier, hosted=self.hosted)}
         try:
             derived = derive(migration, objects, hosted=self.hosted)
             derived = evolve(derived, grants=grants_of(migration, objects, hosted=self.hosted))
@@ -83,7 +87,7 @@ class RollbackProof:
                 return reason
             if not migration.transactional:
                 return derived.doubts[0] if derived.doubts else None
-            return await self._of_rows(migration, sample_tables(objects), derived, after)
+            return await self._of_rows(migration, objects, derived, after)
         except _Failed as failure:
             return failure.words
         finally:
@@ -104,12 +108,45 @@ class RollbackProof:
         return None
 
     async def _of_rows(
-        self, migration: Migration, tables: Sequence[SampleTable], derived: DerivedRollback, after: Snapshot
+        self, migration: Migration, objects: Mapping[Key, DatabaseObject], derived: DerivedRollback, after: Snapshot
     ) -> str | None:
         """Return the reason why sample rows are not those of before, or None. The migration is rolled back already."""
+        sql = f"{migration.apply_sql}\n{migration.hosted_sql}\n{derived.script.text}"
+        if "exception" not in sql.lower():  # a block that fails gives its locks back
+            near = sample_tables(objects, sql)
+            try:
+                return await self._of_rows_in(
+                    near, [parts_of(each.name)[-1] for each in near], migration, derived, after
+                )
+            except _FurtherError:
+                await self.messages.session.roll_back()
+                await self._begin(migration)
+                await self._undo(migration, derived)
+        return await self._of_rows_in(sample_tables(objects), None, migration, derived, after)
+
+    async def _of_rows_in(
+        self,
+        tables: Sequence[SampleTable],
+        names: Collection[str] | None,
+        migration: Migration,
+        derived: DerivedRollback,
+        after: Snapshot,
+    ) -> str | None:
+        """Return the reason as ``_of_rows()`` does.
+
+        Args:
+            tables: The tables that get sample rows.
+            names: Their names, if nothing else is looked at; None for all tables and sequences.
+            migration: The migration.
+            derived: Its derived rollback.
+            after: The objects after it.
+
+        Raises:
+            _FurtherError: The migration or its rollback does something elsewhere.
+        """
         try:
             await self._fill(tables)
-            before = await self._contents()
+            before = await self._contents(names)
             await self._apply(migration, "applied again, it fails")
             rows_fit = True
         except _Failed:
@@ -117,15 +154,17 @@ class RollbackProof:
             rows_fit = False
             await self._begin(migration)
             await self._undo(migration, derived)
-            before = await self._contents()
+            before = await self._contents(names)
             await self._apply(migration, "applied again after its derived rollback, it fails")
         if again := (await self.take()).since(after):
+            await self._contents(names)
             [first, *_] = (*again.created, *again.changed, *again.dropped)
             return f"applied again after its derived rollback, it does something else to {one_line(str(first))}"
         if derived.doubts and not (rows_fit and self._shows_rows(migration, tables, before)):
+            await self._contents(names)
             return f"{derived.doubts[0]}, and no sample rows show whether it does"
         await self._undo(migration, derived, "its derived rollback fails on rows")
-        if different := next(_differences(before, await self._contents()), None):
+        if different := next(_differences(before, await self._contents(names)), None):
             return await self._with_line(migration, derived, tables, different)
         return None
 
@@ -213,14 +252,25 @@ class RollbackProof:
         ahead = session.settings() + session.path(self.messages.path)
         await session.send(f"{ahead}SET CONSTRAINTS ALL IMMEDIATE;\nDO {body};\n")
 
-    async def _contents(self) -> Contents:
+    async def _contents(self, names: Collection[str] | None = None) -> Contents:
+        """Return what tables and sequences hold.
+
+        Args:
+            names: The tables to look at, with their sequences; None for all.
+
+        Raises:
+            _FurtherError: The transaction has read or changed others.
+        """
         session = self.messages.session
         settings = session.settings() + pin(PINNED_FOR_QUESTIONS)
-        block = queries.block("contents", schema_literal=quote_literal(self.messages.schema))
+        listed = "NULL" if names is None else quote_array(names)
+        block = queries.block("contents", schema_literal=quote_literal(self.messages.schema), names=listed)
         [answer] = await session.send(
             f"SAVEPOINT {_SAVEPOINT};\nSET LOCAL SESSION AUTHORIZATION DEFAULT;\nSET LOCAL ROLE NONE;\n{settings}{block}"
             f"ROLLBACK TO {_SAVEPOINT};\nRELEASE {_SAVEPOINT};\n"
         )
+        if answer.value["further"]:
+            raise _FurtherError
         found: Contents = answer.value
         return found
 

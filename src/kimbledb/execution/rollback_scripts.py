@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from attrs import field, frozen
 
@@ -15,7 +16,7 @@ from kimbledb.model.objects import DatabaseObject, Key, parts_of
 from kimbledb.model.plan import Plan
 from kimbledb.model.script import Script
 from kimbledb.model.snapshot import Snapshot
-from kimbledb.planning.derived_rollback import NotDerivableError, derive, objects_after
+from kimbledb.planning.derived_rollback import NotDerivableError, Objects, derive, objects_after
 from kimbledb.planning.fold import relation_of
 from kimbledb.planning.grants_again import added, granted_again
 from kimbledb.planning.rollback_expectation import Expectation
@@ -93,28 +94,51 @@ async def load(
     if not granting:
         return RollbackScripts()
     here = await history.applied_here(session, schema)
-    before: dict[str, dict[Key, DatabaseObject]] = {}
-    objects: dict[Key, DatabaseObject] = {}
-    for step in removable(plan).values():
-        if step.name in granting:
-            before[step.name] = objects
-        objects = objects_after(objects, step.migration, hosted=hosted)
+    applied = [step.migration for step in removable(plan).values()]
+    names = {each.name for each in going}
     derived: dict[str, Script] = {}
     expected = Expectation()
-    for migration in going:
+    grants: dict[str, tuple[str, ...]] = {}
+    for migration, before in _backwards(applied, hosted=hosted):
+        if migration.name not in names:
+            continue
+        if migration.name in granting:
+            grants[migration.name] = grants_of(migration, before, hosted=hosted)
         if migration.name not in wanted:
             expected.forget(migration)
             continue
         known = here.get(migration.name, AppliedHere())
-        staying = staying_objects(migration, before[migration.name], known, hosted=hosted)
+        staying = staying_objects(migration, before, known, hosted=hosted)
         try:
-            script = derive(migration, before[migration.name], hosted=hosted, staying=staying).script
+            derived[migration.name] = derive(migration, before, hosted=hosted, staying=staying).script
         except NotDerivableError as error:
             raise without_rollback(migration, error.reason) from error
-        derived[migration.name] = script
-        expected.add(migration, before[migration.name], hosted=hosted, staying=staying)
-    grants = {each.name: grants_of(each, before[each.name], hosted=hosted) for each in going if each.name in granting}
+        expected.add(migration, before, hosted=hosted, staying=staying)
     return RollbackScripts(derived=derived, expected=expected, hosted=hosted, grants=grants)
+
+
+def _backwards(migrations: Sequence[Migration], *, hosted: bool) -> Iterator[tuple[Migration, Objects]]:
+    """Yield migrations, newest first, each with the objects that those before it declare.
+
+    Only some of these states are held at a time, and found from there on once more: a state is as large as the schema.
+
+    Args:
+        migrations: The migrations, in the order in which they are applied.
+        hosted: Whether the database has the roles of a hosted platform.
+    """
+    size = math.isqrt(len(migrations)) + 1
+    blocks = [migrations[first : first + size] for first in range(0, len(migrations), size)]
+    states: list[Objects] = []
+    objects: Objects = {}
+    for block in blocks:
+        states.append(objects)
+        for migration in block:
+            objects = objects_after(objects, migration, hosted=hosted)
+    while blocks:
+        block, inside = blocks.pop(), [states.pop()]
+        for migration in block[:-1]:
+            inside.append(objects_after(inside[-1], migration, hosted=hosted))
+        yield from zip(reversed(block), reversed(inside), strict=True)
 
 
 #: For each kind of object its class in default privileges, the function that finds it, and its word in GRANT.

@@ -12,11 +12,8 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
-from attrs import field, frozen
-
 from kimbledb.catalog.catalog import Catalog, CatalogLike, at
 from kimbledb.errors import ConnectionLostError, OutcomeUnknownError
-from kimbledb.inspection import history
 from kimbledb.model.clock import stopwatch
 from kimbledb.server.notifications import has_listener, notify
 from kimbledb.server.options import Options
@@ -24,7 +21,7 @@ from kimbledb.server.retry import Retry
 from kimbledb.server.runner import Runner
 from kimbledb.server.schemas import check_schema_name
 from kimbledb.server.session import Session
-from kimbledb.server.targets import Target, target_of
+from kimbledb.server.targets import target_of
 
 if TYPE_CHECKING:
     from kimbledb.events import Watcher
@@ -33,6 +30,7 @@ if TYPE_CHECKING:
     from kimbledb.model.reports import MigrationReport
     from kimbledb.model.state import DatabaseState
     from kimbledb.server.in_process_lock import InProcessLock
+    from kimbledb.server.targets import TargetLike
 
 T = TypeVar("T")
 Report = TypeVar("Report", "AdoptionReport", "MigrationReport", "ResetReport", "RollbackReport")
@@ -58,31 +56,36 @@ def catalog_of(given: CatalogLike) -> Catalog:
     return at(given) if isinstance(given, str | os.PathLike) else given
 
 
-def _options_of(given: Options | None) -> Options:
-    return given or Options()
-
-
-@frozen(eq=False, repr=False)
 class Request:
-    """The target and the wishes of a call, with all defaults filled in.
+    """The target and the wishes of a call, with all defaults filled in."""
 
-    Args:
-        target: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them. None
-            reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
-        catalog: The migrations, or the path of their folder; None for the built-in ones.
-        schema: The name of the target schema; None for ``public``.
-        options: Deadline, timeouts and the like, in seconds; None for the defaults.
-        progress: Called with each ``Event``; None for no calls.
+    def __init__(
+        self,
+        target: TargetLike = None,
+        *,
+        catalog: CatalogLike = None,
+        schema: str | None = None,
+        options: Options | None = None,
+        progress: Watcher | None = None,
+    ) -> None:
+        """Fill in the defaults.
 
-    Raises:
-        ConfigurationError: The target or the schema cannot be used.
-    """
+        Args:
+            target: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them.
+                None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
+            catalog: The migrations, or the path of their folder; None for the built-in ones.
+            schema: The name of the target schema; None for ``public``.
+            options: Deadline, timeouts and the like, in seconds; None for the defaults.
+            progress: Called with each ``Event``; None for no calls.
 
-    target: Target = field(default=None, converter=target_of)
-    _catalog: CatalogLike = field(default=None, kw_only=True)
-    schema: str = field(default=None, converter=schema_of, kw_only=True)
-    options: Options = field(default=None, converter=_options_of, kw_only=True)
-    progress: Watcher | None = field(default=None, kw_only=True)
+        Raises:
+            ConfigurationError: The target or the schema cannot be used.
+        """
+        self.target = target_of(target)
+        self.schema = schema_of(schema)
+        self.options = options or Options()
+        self.progress = progress
+        self._catalog = catalog
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -266,6 +269,8 @@ class Run:
         """Return the seconds that a transaction of this run took, as the log says, or None where it was not committed."""
         if state.log_position is None:
             return None
+        from kimbledb.inspection import history  # only where a connection was lost
+
         name = None if sent.migration is None else sent.migration.name
         return await history.seconds_of(session, self.request.schema, self.runner.run_id, sent.event, name)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Literal
 
 from attrs import evolve, frozen
 
@@ -49,15 +50,26 @@ async def step_error(
         earlier: The transactions of the same message before it.
 
     Returns:
-        A ``Retry`` or an error of the library, or
-        ``ScriptError``, ``ChecksFailed``, ``Suspected`` or
-        ``Lost``.
+        As ``refusal_of()``, or ``ScriptError``.
     """
     if len(session.commits) > sum(answer.code == "KD102" for answer in session.answered):
         # The script ended its transaction by itself: a second try would repeat what it committed.
         failure = await _script_error(session, error, work, ahead, earlier)
         failure.standing = _COMMITTED_BY_SCRIPT
         return failure
+    return refusal_of(error, work) or await _script_error(session, error, work, ahead, earlier)
+
+
+def refusal_of(error: ServerError, work: Work) -> Exception | None:
+    """Return the exception that an error means where it is no failure of the script, else None.
+
+    Args:
+        error: The server's error.
+        work: What was done.
+
+    Returns:
+        A ``Retry`` or an error of the library, or ``ChecksFailed``, ``PlanMoved``, ``Suspected`` or ``Lost``.
+    """
     if (meant := meaning(error)) is not None:
         return meant
     code = own_code(error)
@@ -70,7 +82,7 @@ async def step_error(
         return ChecksFailed(proof.checks_of(faults, work.migration, hosted=work.hosted))
     if code == VERIFICATION_FAILED:
         return ChecksFailed(results_of(json.loads(error.detail or "[]"), [work.migration]))
-    return await _script_error(session, error, work, ahead, earlier)
+    return None
 
 
 async def _script_error(
@@ -92,15 +104,36 @@ async def _script_error(
 async def with_cancel_reason(session: Session, error: ServerError, located: LocatedError) -> LocatedError:
     """Return an error of a cancelled statement with a hint that says whether its limit or a person cancelled it.
 
-    The message of the server is in the server's language. Therefore the server is asked for both texts.
-
     Args:
         session: Where the statement ran; no transaction is open.
         error: The server's error.
         located: The same error with its place.
     """
+    match await _cancelled_by(session, error):
+        case "a person":
+            return evolve(located, hint="somebody cancelled it on the server (pg_cancel_backend): run again")
+        case "a script":
+            return evolve(located, hint=error.hint)
+    return located
+
+
+async def is_cancelled_by_a_person(session: Session, error: ServerError) -> bool:
+    """Whether somebody cancelled a statement, and not its limit.
+
+    Args:
+        session: Where the statement ran; no transaction is open.
+        error: The server's error.
+    """
+    return await _cancelled_by(session, error) == "a person"
+
+
+async def _cancelled_by(session: Session, error: ServerError) -> Literal["its limit", "a person", "a script"] | None:
+    """Return who cancelled a statement, or None for another error, or where it cannot be told.
+
+    The message of the server is in the server's language. Therefore the server is asked for both texts.
+    """
     if error.sqlstate != QUERY_CANCELLED:
-        return located
+        return None
     block = {by_hand: queries.block("cancel_words", by_hand=by_hand) for by_hand in ("false", "true")}
     try:
         answers = await session.send(
@@ -108,13 +141,11 @@ async def with_cancel_reason(session: Session, error: ServerError, located: Loca
             f"SET LOCAL statement_timeout = 0;\n{block['true']}ROLLBACK;\n"
         )
     except (ServerError, ConnectionLostError):
-        return located
+        return None
     if len(answers) != 2:
-        return located
+        return None
     timed_out, cancelled = (answer.value for answer in answers)
-    if located.message == cancelled:
-        return evolve(located, hint="somebody cancelled it on the server (pg_cancel_backend): run again")
-    if located.message != timed_out:
-        # A script can raise that SQLSTATE, too.
-        return evolve(located, hint=error.hint)
-    return located
+    if error.message == cancelled:
+        return "a person"
+    # A script can raise that SQLSTATE, too.
+    return "its limit" if error.message == timed_out else "a script"

@@ -1,7 +1,8 @@
 """The transactions of migrations, several in one message: it is sent, its answers are read, its errors are explained.
 
 Each migration has a transaction of its own. Where one fails, the server skips the rest of the message, and the
-transactions before it stay committed.
+transactions before it stay committed. A script that fails in the company of others runs once more alone: only there does
+the server name the place of an error, and not everything that a script may do can be done by EXECUTE.
 
 ``kimbledb.execution.messages`` has the text of the message, ``kimbledb.execution.work`` the
 values that go in and come out, ``kimbledb.execution.step_errors`` the meaning of the errors.
@@ -15,14 +16,15 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from typing import Any
 
 from attrs import evolve, frozen
 
 from kimbledb.errors import ConnectionLostError, KimbleDBError
 from kimbledb.execution import error_location
-from kimbledb.execution.messages import After, Messages, before_script, keep_older
-from kimbledb.execution.step_errors import Earlier, step_error
+from kimbledb.execution.messages import Messages, before_script, keep_older
+from kimbledb.execution.step_errors import Earlier, is_cancelled_by_a_person, refusal_of, step_error
 from kimbledb.execution.work import Outcome, Work
 from kimbledb.inspection import data_loss
 from kimbledb.inspection.checks import results_of
@@ -32,8 +34,17 @@ from kimbledb.model.names import quote_identifier, quote_literal
 from kimbledb.model.script import Script
 from kimbledb.model.set_aside import SetAside
 from kimbledb.server import queries
-from kimbledb.server.codes import COPIED, HISTORY_CHANGED, INDEX_NOT_VALID, LOOK_CLOSER, MEASURED, own_code
+from kimbledb.server.codes import (
+    COPIED,
+    HISTORY_CHANGED,
+    INDEX_NOT_VALID,
+    LOOK_CLOSER,
+    MEASURED,
+    READ_OTHERWISE,
+    own_code,
+)
 from kimbledb.server.driver import ServerError
+from kimbledb.server.loops import END_OF_SCRIPT, Piece, before_scripts, written
 from kimbledb.server.session import ENDS_SESSION, Answer, Session, Unread
 from kimbledb.server.settings import setting
 
@@ -53,26 +64,6 @@ class Rehearsed:
     parts: Sequence[Sequence[str]]
     #: The answer to the question after the scripts, or None where none was asked.
     answer: Any
-
-
-@frozen
-class _Text:
-    """The transaction of a piece of work in a message."""
-
-    work: Work
-    begin: str
-    #: The statements between the begin and the scripts.
-    ahead: str
-    #: The scripts, and where each of them begins in that text.
-    body: str
-    starts: Sequence[int]
-    #: The statements after the scripts, up to the COMMIT.
-    closing: str
-
-    @property
-    def rest(self) -> str:
-        """All of it but the begin."""
-        return self.ahead + self.body + self.closing
 
 
 class _Reply:
@@ -102,6 +93,20 @@ class _Reply:
             self._on_commit(_outcome(answers, work))
 
 
+@frozen
+class _Text:
+    """The transaction of a piece of work in a message."""
+
+    work: Work
+    begin: str
+    pieces: Sequence[Piece]
+
+    @cached_property
+    def rest(self) -> str:
+        """All of it but the begin."""
+        return written(self.pieces)
+
+
 class _Unreadable(Exception):
     """The server could read no message of these transactions, and ran nothing.
 
@@ -112,6 +117,10 @@ class _Unreadable(Exception):
     def __init__(self, place: int | None) -> None:
         super().__init__()
         self.place = place
+
+
+class _FellOut(Exception):
+    """A script failed in the company of others; it is rolled back, and is to run alone, which tells whether it fails there."""
 
 
 class _PassedOver(Exception):
@@ -137,10 +146,16 @@ class _LookCloser(Exception):
 class Transactions:
     """Carries out work on one schema through one session."""
 
-    def __init__(self, messages: Messages) -> None:
-        """Take the messages of the run, for one schema and one session."""
+    def __init__(self, messages: Messages, *, is_own: bool = False) -> None:
+        """Take the messages of the run, for one schema and one session.
+
+        Args:
+            messages: The messages.
+            is_own: Whether the server's session is ours alone, and has the limits of the call (``bootstrap.ready()``).
+        """
         self.messages = messages
         self.session = messages.session
+        self.is_own = is_own
         #: Whether a COMMIT was sent, and the client cannot know whether it was executed.
         self.in_doubt = False
         #: Whether the session would lex scripts by other settings, which must go ahead of each of them.
@@ -199,7 +214,12 @@ class Transactions:
             sent = waiting[: 1 if self._reads_otherwise else size]
             size = None
             try:
-                await self._send(sent, position, note)
+                if self.is_own and len(sent) > 1:
+                    await self._send_loop(sent, position, note)
+                else:
+                    await self._send(sent, position, note)
+            except _FellOut:
+                size = 1
             except _Unreadable as found:
                 # Nothing of it ran. The readable ones go first, and then the unreadable one goes alone.
                 self._reads_otherwise = found.place is None
@@ -210,6 +230,34 @@ class Transactions:
             except _PassedOver as found:
                 # Other indexes on the same table were made meanwhile, or existed before.
                 waiting[0] = evolve(waiting[0], known=(*waiting[0].known, *found.indexes))
+
+    async def _send_loop(self, works: Sequence[Work], log_position: int, on_commit: Callable[[Outcome], None]) -> None:
+        """Send the transactions of migrations as one block, which plans once what they share."""
+        session = self.session
+        reply = _Reply(session, works, on_commit)
+        message = self.messages.loop(works, log_position)
+        try:
+            with self._doubting(reply):
+                try:
+                    # What begins comes after the COMMIT of what was before it.
+                    await session.send(message, on_begin=lambda: reply.read(session.begun - 1))
+                except (ServerError, KimbleDBError):
+                    reply.read(max(session.begun - 1, 0))
+                    raise
+                reply.read(len(works))
+        except UnicodeEncodeError as error:
+            raise _FellOut from error  # the driver encodes the message in the encoding of the connection
+        except ServerError as error:
+            if own_code(error) == READ_OTHERWISE:
+                raise _Unreadable(None) from error
+            failed = works[reply.count]
+            _send_again(error, failed)
+            if (refusal := refusal_of(error, failed)) is not None:
+                raise refusal from error
+            if await is_cancelled_by_a_person(session, error):
+                raise await step_error(session, error, failed, ()) from error
+            # What a script may do is not all that EXECUTE may do, and its place is to be told.
+            raise _FellOut from error
 
     async def _send(self, works: Sequence[Work], log_position: int, on_commit: Callable[[Outcome], None]) -> None:
         """Send the transactions of migrations in one message."""
@@ -239,28 +287,18 @@ class Transactions:
             if reply.count == len(texts):
                 return  # all is committed, and the question after it failed
             failed = texts[reply.count]
-            if own_code(error) == INDEX_NOT_VALID and (
-                others := _not_in(failed.work.sql, json.loads(error.detail or "[]"))
-            ):
-                raise _PassedOver(others) from error
-            if own_code(error) == LOOK_CLOSER:
-                raise _LookCloser(error.detail or "") from error
-            ahead = (failed.begin if reply.count else session.prefix) + failed.ahead
-            places = [ahead + failed.body[:start] for start in failed.starts]
+            _send_again(error, failed.work)
+            places = before_scripts(failed.begin if reply.count else session.prefix, failed.pieces)
             earlier = Earlier(reply.count, _starts(session.prefix, texts)[reply.count])
             raise await step_error(session, error, failed.work, places, earlier) from error
 
     def _texts(self, works: Sequence[Work], log_position: int) -> list[_Text]:
         """Return the transactions of migrations, of which each but the first expects what the one before it recorded."""
-        expected: list[int | After] = [log_position, *map(After, works)]
-        return [self._text(work, position) for work, position in zip(works, expected, strict=False)]
-
-    def _text(self, work: Work, log_position: int | After) -> _Text:
-        messages = self.messages
-        body, starts = messages.body(work)
-        ahead = messages.setting_up(work, log_position) + messages.before(work)
-        closing = messages.closing(work, indexes=True)
-        return _Text(work, messages.begin(work), ahead, body, starts, closing)
+        expected: list[int | Work] = [log_position, *works]
+        return [
+            _Text(work, self.messages.begin(work), self.messages.transaction(work, before))
+            for work, before in zip(works, expected, strict=False)
+        ]
 
     @contextmanager
     def _doubting(self, reply: _Reply | None = None) -> Iterator[None]:
@@ -328,7 +366,7 @@ class Transactions:
             older = keep_older() if work.closes else ""
             message += messages.settings(work) + older + self.session.path(self.messages.path)
             places.append(len(message))
-            message += work.script.text + messages.ending(work)
+            message += work.script.text + END_OF_SCRIPT + messages.ending(work)
             message += checking if checking_each or work is works[-1] else ""
         asking = question + queries.question("vanished", **listed)
         message += guard.after() + asking + self.session.leaving() + "ROLLBACK;\n"
@@ -432,15 +470,16 @@ class Transactions:
         """
         clock = stopwatch()
         ahead = self.session.recall() + self.messages.before(work)
-        body, starts = self.messages.body(work)
+        body = self.messages.body(work)
         after = "".join(more)
         if after:
             after = self.session.path(self.messages.path) + after + self.session.path()
         try:
             with self._doubting():
-                answers = await self.session.send(ahead + body + self.messages.closing(work, after, noting=noting))
+                closing = self.messages.closing(work, after, noting=noting)
+                answers = await self.session.send(ahead + written(body) + closing)
         except ServerError as error:
-            raise await step_error(self.session, error, work, [ahead + body[:start] for start in starts]) from error
+            raise await step_error(self.session, error, work, before_scripts(ahead, body)) from error
         # Tables were locked for as long as this took, and not since the schema's lock was taken.
         return evolve(_outcome(answers, work), held=clock())
 
@@ -502,6 +541,15 @@ def _looking_closer(work: Work) -> Work:
     """Return work whose message holds the long questions, and before which all is read that they compare with."""
     guard = None if work.guard is None else evolve(work.guard, brief=False, light=False, sizes=True)
     return evolve(work, brief=False, guard=guard)
+
+
+def _send_again(error: ServerError, work: Work) -> None:
+    """Raise where an error asks for the same work once more, with what it wants."""
+    code = own_code(error)
+    if code == INDEX_NOT_VALID and (others := _not_in(work.sql, json.loads(error.detail or "[]"))):
+        raise _PassedOver(others) from error
+    if code == LOOK_CLOSER:
+        raise _LookCloser(error.detail or "") from error
 
 
 def _recorded(session: Session) -> int:

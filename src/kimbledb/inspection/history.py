@@ -2,53 +2,32 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from kimbledb.errors import HistoryError
+from kimbledb.model.evidence import AppliedMigration
 from kimbledb.model.names import quote_identifier, quote_literal
+from kimbledb.model.state import DatabaseState
 from kimbledb.server import queries
-from kimbledb.server.locks import lock_condition
+from kimbledb.server.locks import at_work
 from kimbledb.server.retry import decided
 from kimbledb.server.search_path import trusted
 from kimbledb.server.session import Session
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
-    from kimbledb.model.evidence import AppliedMigration
-    from kimbledb.model.state import DatabaseState
-
-
-class Glance(NamedTuple):
-    """The facts that show whether a start has nothing to do."""
-
-    #: As in ``kimbledb.model.state.DatabaseState``.
-    hosted: bool
-    #: The rows of history: name, success, checksum, time, version, adopted, and error of each.
-    rows: Sequence[Sequence[Any]]
-    #: As in ``kimbledb.model.state.DatabaseState``.
-    history_owner: str | None
-
-    @property
-    def history(self) -> tuple[AppliedMigration, ...]:
-        """The rows as values."""
-        return _history(self.rows)
-
-
-async def look(session: Session, schema: str) -> DatabaseState:
+async def look(session: Session, schema: str, *, running: bool = True) -> DatabaseState:
     """Read the state of a database: one round trip, no lock, on a standby too.
 
     Args:
         session: The session.
         schema: The target schema.
+        running: Whether scripts may run in the session, for which ``Session.settable`` is asked.
 
     Raises:
         HistoryError: ``migration_history`` has a shape that cannot be read.
         PreflightError: The role may not read it.
     """
-    from kimbledb.model.state import DatabaseState  # a start with nothing to do takes a glance only: 1 ms
-
     literal = quote_literal(schema)
     shape = queries.filled("history_shape", schema=literal)
     with decided():
@@ -57,9 +36,9 @@ async def look(session: Session, schema: str) -> DatabaseState:
                 "look",
                 schema=literal,
                 shape=shape,
-                at_work=lock_condition(schema),
+                at_work=at_work(schema),
                 trusted=trusted(),
-                settable=queries.text_of("settable"),
+                settable=queries.text_of("settable") if running else "SELECT '{}'::text[]",
             )
         )
     session.settable = tuple(answer["settable"])
@@ -82,7 +61,7 @@ async def look(session: Session, schema: str) -> DatabaseState:
         occupied=answer["occupied"],
         extension_home=answer["extension_home"],
         extensions={name: (version, home) for name, (version, home) in answer["extensions"].items()},
-        history=None if rows is None else _history(rows),
+        history=None if rows is None else history_of(rows),
         log_position=answer.get("head"),
         looked=answer.get("looked", False),
         history_owner=answer.get("owner"),
@@ -96,29 +75,6 @@ async def wal_position(session: Session) -> str | None:
         "BEGIN READ ONLY;\n" + session.settings() + queries.block("wal_position") + "COMMIT;\n"
     )
     return str(answers[0].value) if answers else None
-
-
-async def glance(session: Session, schema: str) -> Glance | None:
-    """Read history in one round trip and one statement.
-
-    Args:
-        session: The session.
-        schema: The target schema.
-
-    Returns:
-        The glance, or None where ``look()`` is needed: the table does not exist, has another shape,
-        is hidden by policies, or belongs to a stranger.
-    """
-    quoted = quote_identifier(schema)
-    rows = queries.filled("glance_rows", schema=quoted)
-    table = quote_literal(f"{quoted}.migration_history")
-    answer = await session.read(queries.filled("glance", rows=quote_literal(rows), table=table))
-    if answer is None:
-        return None
-    text = answer["history"].partition("<h>")[2].rpartition("</h>")[0]
-    for escaped, character in (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")):
-        text = text.replace(escaped, character)
-    return Glance(answer["hosted"], json.loads(text), answer["owner"])
 
 
 async def seconds_of(session: Session, schema: str, run: str, event: str, name: str | None) -> float | None:
@@ -183,9 +139,15 @@ async def made_by_migrations(session: Session, schema: str) -> tuple[frozenset[s
     return frozenset(found["made"]), frozenset(found["migrations"])
 
 
-def _history(rows: Sequence[Sequence[Any]]) -> tuple[AppliedMigration, ...]:
-    from kimbledb.model.evidence import AppliedMigration  # a start with nothing to do compares the rows as they are
+def history_of(rows: Iterable[Sequence[Any]]) -> tuple[AppliedMigration, ...]:
+    """Return the rows of history as values.
 
+    Args:
+        rows: The name, success, checksum, time, version, adopted, and error of each.
+
+    Raises:
+        HistoryError: A row has no name.
+    """
     history: dict[str, AppliedMigration] = {}
     for name, success, checksum, applied_at, version, adopted, error in rows:
         if not isinstance(name, str) or not name:

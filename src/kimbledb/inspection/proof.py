@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 
 from attrs import define, field, frozen
@@ -53,6 +53,8 @@ _QUOTED_NAME = re.compile(r"\{quoted:([^{}]+)\}")
 _PRINTED_NAME = re.compile(r"\{printed:([^{}]+)\}")
 #: The object and the role of a privilege's name.
 _GRANT = re.compile(r'(?P<object>.+) to (?P<role>"(?:[^"]|"")*"|[^\s"]+)', re.DOTALL)
+#: What a block with lookups has its own places for.
+_GIVEN = ("relations", "homes", "granted", "states")
 #: How the catalogs write whether a trigger or a rule fires.
 _ENABLED = {"disabled": "D", "replica": "R", "always": "A"}
 _ENABLED_WORDS = {"O": "enabled", "D": "disabled", "R": "enabled on replicas only", "A": "enabled always"}
@@ -186,24 +188,59 @@ def statement(declared: Iterable[Declared], site: Site, *, judging: bool = True,
         judging: Whether a fault is an error. Otherwise only the forms are wanted.
         left: The objects that need not be as declared, each as ``Declared.key``: they were there before, and stay.
     """
+    lookups = _lookups_of(declared, site, judging=judging)
+    if lookups.is_empty:
+        return queries.filled("no_forms", origin=site.origin)
+    values = {name: quote_literal(value) for name, value in lookups.handed(left).items()}
+    return _statement(lookups, values, site, judging=judging)
+
+
+def statement_of_several(
+    several: Sequence[tuple[Iterable[Declared], Collection[str]]], site: Site, *, judging: bool
+) -> tuple[list[dict[str, str]], str]:
+    """Return one statement for the objects of several transactions, as ``statement()`` does for those of one.
+
+    Args:
+        several: The objects of each transaction, and those that need not be as declared.
+        site: Where they are looked up.
+        judging: Whether a fault is an error.
+
+    Returns:
+        What is to be handed to it in each transaction as ``kimbledb.declared``, and the statement.
+    """
+    each_of = [_lookups_of(declared, site, judging=judging) for declared, _ in several]
+    union = _Lookups(site.schema)
+    for lookups in each_of:
+        union.include(lookups)
+    values = {name: f"(declared->>{quote_literal(name)})" for name in union.handed()}
+    nothing = dict.fromkeys(values, "{}")
+    handed = [nothing | lookups.handed(left) for lookups, (_, left) in zip(each_of, several, strict=True)]
+    return handed, _statement(union, values, site, judging=judging)
+
+
+def _lookups_of(declared: Iterable[Declared], site: Site, *, judging: bool) -> _Lookups:
     lookups = _Lookups(site.schema)
     for each in declared:
         if judging or each.is_printed:
             lookups.add(each)
-    values = lookups.values()
-    if not values:
-        return queries.filled("no_forms", origin=site.origin)
+    return lookups
+
+
+def _statement(lookups: _Lookups, values: Mapping[str, str], site: Site, *, judging: bool) -> str:
+    """Return the statement of some lookups.
+
+    Args:
+        lookups: The lookups.
+        values: The expressions that give what ``_Lookups.handed()`` gives, by its names.
+        site: Where objects are looked up.
+        judging: As for ``statement()``.
+    """
     return queries.block(
         "prove_objects",
-        **values,
-        granted=_object(lookups.granted),
+        **lookups.values(values),
         path=quote_literal(path_of(site.path)),
         origin=site.origin,
         judging=str(judging).lower(),
-        wanted=_array(each for each in lookups.wanted if each not in left),
-        gone=_array(each for each in lookups.gone if each not in left),
-        printed=_array(lookups.printed),
-        states=_object(lookups.states),
         faults=quote_literal(queries.filled("prove_objects_faults", trusted=trusted(site.reached))),
     )
 
@@ -219,7 +256,9 @@ def lookup_values(objects: Iterable[DatabaseObject], schema: str) -> dict[str, s
     for each in objects:
         # Of what is gone no form is wanted.
         lookups.add(Declared(each, DeclaredStatement("apply", 1), gone=True))
-    return lookups.values()
+    if lookups.is_empty:
+        return {}
+    return lookups.values({name: quote_literal(value) for name, value in lookups.handed().items()})
 
 
 def checks_of(faults: Iterable[Sequence[str]], migration: Migration, *, hosted: bool) -> list[Check]:
@@ -270,6 +309,13 @@ class _Lookup:
     def want(self, form: str) -> None:
         """Want a form: where others are wanted of which it is a part, or that are a part of it, the whole."""
         self.form = form if self.form in (None, form) else _PARTIAL.get(form, form)
+
+    def include(self, other: _Lookup) -> None:
+        """Look for what another lookup finds, too."""
+        self.own |= other.own
+        self.printed |= other.printed
+        if other.form is not None:
+            self.want(other.form)
 
     @property
     def is_plain(self) -> bool:
@@ -360,30 +406,56 @@ class _Lookups:
             self.granted[item.key] = may if isinstance(may, tuple) else (str(may),)
         return True
 
-    def values(self) -> dict[str, str]:
-        """Return the values of the placeholders of a block with the lookups, or none if nothing is looked up."""
-        texts = self.texts()
-        if not texts:
-            return {}
-        # A single lookup would be taken into the query around it, and its expressions be computed several times.
-        texts.append(queries.text_of("proof/nothing"))
+    def include(self, others: _Lookups) -> None:
+        """Look for what other lookups find, too."""
+        for name, lookup in others._lookups.items():
+            self._lookup(name).include(lookup)
+        self.homes |= others.homes
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is looked up."""
+        return not self._lookups
+
+    def handed(self, left: Collection[str] = ()) -> dict[str, str]:
+        """Return what is looked for, by the name of its variable: arrays, and objects of JSON, as the server reads them.
+
+        Args:
+            left: As for ``statement()``.
+        """
         return {
             "names": _array(self.relations.values()),
             "relations": _array(self.relations),
             "spaces": _array("" if home == self.schema else f"{quoted(home)}." for home in self.homes),
-            "homes": ", ".join(f"to_regnamespace({quote_literal(quoted(home))})" for home in self.homes),
-            "lookups": "\nUNION ALL\n".join(texts),
+            "homes": _array(map(quoted, self.homes)),
+            "wanted": _array(each for each in self.wanted if each not in left),
+            "gone": _array(each for each in self.gone if each not in left),
+            "printed": _array(self.printed),
+            "granted": json.dumps(self.granted),
+            "states": json.dumps(self.states),
+            **{_own(name): _array(lookup.own) for name, lookup in self._lookups.items()},
+            **{_printed(name): _array(lookup.printed) for name, lookup in self._lookups.items() if lookup.form},
         }
 
-    def texts(self) -> list[str]:
+    def values(self, handed: Mapping[str, str]) -> dict[str, str]:
+        """Return the values of the placeholders of a block with the lookups.
+
+        Args:
+            handed: The expressions that give what ``handed()`` gives, by its names.
+        """
+        # A single lookup would be taken into the query around it, and its expressions be computed several times.
+        texts = "\nUNION ALL\n".join([*self._texts(), queries.text_of("proof/nothing")])
+        given = {name: handed[name] for name in _GIVEN}
+        arrays = "".join(
+            f"    {name} constant text[] := {value}::text[];\n" for name, value in handed.items() if name not in _GIVEN
+        )
+        return {**given, "arrays": arrays, "lookups": texts}
+
+    def _texts(self) -> list[str]:
         """Return the text of each lookup."""
         lists = {name: lookup for name, lookup in self._lookups.items() if name.startswith("list_of_")}
         texts = [
-            queries.fill(
-                _text(name, plain=lookup.is_plain, form=lookup.form),
-                own=_array(lookup.own),
-                printed=_array(lookup.printed),
-            )
+            queries.fill(_text(name, plain=lookup.is_plain, form=lookup.form), own=_own(name), printed=_printed(name))
             for name, lookup in self._lookups.items()
             if name not in lists
         ]
@@ -391,7 +463,7 @@ class _Lookups:
             entries = "\nUNION ALL\n".join(
                 queries.fill(
                     _text(name, plain=lookup.is_plain),
-                    own=_array(lookup.own),
+                    own=_own(name),
                     history=_history(self.schema),
                     target=quote_literal(self.schema),
                 )
@@ -399,6 +471,16 @@ class _Lookups:
             )
             texts.append(queries.fill(_text("privilege"), lists=entries))
         return texts
+
+
+def _own(lookup: str) -> str:
+    """Return the name of the variable that holds the names of the objects that a lookup finds."""
+    return f"sought_{lookup.replace(' ', '_')}"
+
+
+def _printed(lookup: str) -> str:
+    """Return the name of the variable that holds the names of those whose expressions are printed."""
+    return f"printed_{lookup.replace(' ', '_')}"
 
 
 def _form_of(each: DatabaseObject) -> str:
@@ -436,14 +518,10 @@ def _history(schema: str) -> str:
     return quote_literal(f"{quote_identifier(schema)}.migration_history")
 
 
-def _object(value: object) -> str:
-    return f"{quote_literal(json.dumps(value))}::jsonb"
-
-
 def _array(values: Iterable[str]) -> str:
-    """Return a constant of an array, as one text: the server reads it faster than an expression for each value."""
+    """Return an array as the server reads it."""
     shown = ",".join(
         value if _PLAIN.fullmatch(value) else '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
         for value in values
     )
-    return f"{quote_literal('{' + shown + '}')}::text[]"
+    return f"{{{shown}}}"

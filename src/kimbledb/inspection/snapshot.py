@@ -108,15 +108,7 @@ def question(
 
     The search_path must be the server's own schema alone when the block begins, and is that again when it ends.
 
-    Args:
-        schema: As in ``take()``.
-        path: As in ``take()``.
-        only: As in ``take()``.
-        reached: As in ``take()``.
-        identities: As in ``take()``.
-        sources: As in ``take()``.
-        needs: As in ``take()``.
-        owners: As in ``take()``.
+    The arguments are those of ``take()``.
     """
     kinds, names = (OBJECT_KINDS, None) if only is None else scope_of(schema, only)
     details = {"identity": identities, "source": sources, "owner": owners}
@@ -174,6 +166,8 @@ def query(
     needs: bool = False,
     forms: bool = False,
     owners: bool = False,
+    homes: bool = False,
+    wanted: str = "",
 ) -> str:
     """Return the text of the query that gives the objects of a schema: one SELECT of one value of type json.
 
@@ -196,9 +190,11 @@ def query(
             kinds with their names.
         forms: Whether to give the form of each object, a hash of its expressions as this server prints them, as a detail.
         owners: Whether to give the owner of each object, as a detail.
+        homes: Whether to give, as a detail, what each object is a part of, or itself: the catalog and the number.
+        wanted: The variable, of type name[], that holds the names to look at in all schemas; without ``names``.
     """
-    details = {"form": forms, "identity": identities, "source": sources, "owner": owners}
-    return _Question(schema, kinds, names, reached, details, needs=needs).text()
+    details = {"form": forms, "identity": identities, "source": sources, "owner": owners, "home": homes}
+    return _Question(schema, kinds, names, reached, details, wanted, needs=needs).text()
 
 
 def snapshot_of(answer: Mapping[str, Any]) -> Snapshot:
@@ -312,6 +308,8 @@ class _Question:
     reached: Iterable[str]
     #: Whether each detail is wanted.
     details: Mapping[str, bool]
+    #: The variable that holds the names to look at, if one does.
+    wanted: str = ""
     needs: bool = field(kw_only=True)
 
     def text(self) -> str:
@@ -368,17 +366,26 @@ class _Question:
         return homes
 
     def _scope(self, homes: Collection[str]) -> str:
-        return "only" if self.names is not None else "named" if len(homes) > 1 else "all"
+        if self.names is not None or self.wanted:
+            return "only"
+        return "named" if len(homes) > 1 else "all"
 
     def _values(self, homes: Mapping[str, frozenset[str] | None]) -> dict[str, str]:
         own_ones = {home_of(each) for each in (*self.reached, *(self.names or ())) if is_own(each)} - {self.schema}
         rows = (
             f"({quote_literal(home)}, {quote_literal('' if home == self.schema else quoted(home) + '.')}, "
-            f"{'NULL::name[]' if those is None else quote_array(sorted(those)) + '::name[]'}, {str(home in own_ones).lower()})"
+            f"{self._names_in(those)}, {str(home in own_ones).lower()})"
             for home, those in homes.items()
         )
-        details = json.dumps([detail for detail in _DETAILS if self.details.get(detail)])
-        return {"schema": quote_literal(self.schema), "homes": ", ".join(rows), "details": quote_literal(details)}
+        details = quote_literal(json.dumps([detail for detail in _DETAILS if self.details.get(detail)]))
+        return {"schema": quote_literal(self.schema), "homes": ", ".join(rows), "details": details}
+
+    def _names_in(self, those: Collection[str] | None) -> str:
+        """Return the names to look at in a schema, of which all or ``those`` may be looked at."""
+        given = "NULL::name[]" if those is None else f"{quote_array(sorted(those))}::name[]"
+        if not self.wanted:
+            return given
+        return self.wanted if those is None else f"ARRAY(SELECT unnest({self.wanted}) INTERSECT SELECT unnest({given}))"
 
     def _parts(self, scope: str) -> tuple[_Part, ...]:
         # Privileges alone are those of all objects.
@@ -389,7 +396,7 @@ class _Question:
             **{f"privileges of {kind}s": alone or kind in self.kinds for kind in ("sequence", "function", "type")},
             "detail": any(self.details.values()),
             "needs": self.needs,
-            "the schema": self.names is None or "schema" in self.kinds,
+            "the schema": (self.names is None and not self.wanted) or "schema" in self.kinds,
         }
         words = (
             *(kind for kind in OBJECT_KINDS if kind in self.kinds),
@@ -399,7 +406,7 @@ class _Question:
 
 
 #: The details of an object, in the order in which ``answer.sql`` gives them.
-_DETAILS = ("form", "identity", "source", "owner")
+_DETAILS = ("form", "identity", "source", "owner", "home")
 
 
 @cache

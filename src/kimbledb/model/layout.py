@@ -89,8 +89,10 @@ def _rows(columns: list[_Column], indent: str, width: int) -> list[Line]:
     if not columns:
         return []
     room = width - len(indent)
-    if (beside := _narrowed(columns, room)) == columns:
-        return [*_layout(columns, [], indent, width)]
+    if (beside := _narrowed(columns, room)) == columns:  # each cell has its room
+        rows = zip(*(column.cells for column in columns), strict=True)
+        lines = (line for row in rows for line in _lines_of(row, columns, indent))
+        return [*_head(columns, len(columns), columns, indent), *lines]
     *others, last = columns
     typical = sorted(_length(cell) for cell in last.cells)[len(last.cells) // 2]
     choices = [
@@ -121,9 +123,7 @@ def _layout(beside: list[_Column], below: list[_Column], indent: str, width: int
     room = width - len(indent) - sum(column.width + len(_GAP) for column in beside)
     has_room = len(below) == 1 and not below[0].is_numeric and room >= _LEAST
     counts = [_count(row, beside, width - len(indent), room if has_room else 0) for row in rows]
-    if len(columns) > 1 and any(column.header for column in columns):
-        headers = columns[: max(counts)] or columns[:1]
-        yield from _lines_of([[(column.header, "bold")] for column in headers], beside, indent)
+    yield from _head(columns, max(counts), beside, indent)
     for place, (row, count) in enumerate(zip(rows, counts, strict=True)):
         if count:
             before = indent + " " * sum(column.width + len(_GAP) for column in beside[: count - 1])
@@ -134,6 +134,13 @@ def _layout(beside: list[_Column], below: list[_Column], indent: str, width: int
             for text, style in row[0]:
                 yield from ([(line, style)] for line in _broken(text, width, indent))
         yield from _below(columns[count or 1 :], place, width)
+
+
+def _head(columns: list[_Column], count: int, beside: list[_Column], indent: str) -> Iterator[Line]:
+    """Yield the line of the headers of so many columns, if a table of several has any."""
+    if len(columns) > 1 and any(column.header for column in columns):
+        headers = columns[:count] or columns[:1]
+        yield from _lines_of([[(column.header, "bold")] for column in headers], beside, indent)
 
 
 def _count(row: Sequence[Sequence[Piece]], beside: list[_Column], width: int, room: int) -> int:
@@ -163,8 +170,8 @@ def _lines_of(cells: Sequence[Sequence[Piece]], columns: list[_Column], indent: 
         pieces: Line = [(indent, "")]
         for place, (text, style) in enumerate(line):
             if place < len(columns):
-                side = ">" if columns[place].is_numeric else "<"
-                pieces.append((f"{text:{side}{columns[place].width}}", style))
+                column = columns[place]
+                pieces.append((text.rjust(column.width) if column.is_numeric else text.ljust(column.width), style))
             else:
                 pieces.append((text, style))
             pieces.append((_GAP, ""))

@@ -76,7 +76,8 @@ RollbackKind = Literal["written", "derived", "none"]
 _Source = Script | str | Callable[[], Script | str]
 
 
-@frozen(eq=False, kw_only=True, repr=False)
+# Without slots, as ``Script``: an instance is made in half the time.
+@frozen(eq=False, kw_only=True, repr=False, slots=False)
 class Migration:
     """One change to a schema, with the SQL that makes, proves and undoes it.
 

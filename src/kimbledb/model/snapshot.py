@@ -106,7 +106,8 @@ class Snapshot:
                 (
                     key
                     for key in self.objects.keys() & before.objects.keys()
-                    if self.objects[key] != before.objects[key]
+                    # What a transaction did not touch is the same value.
+                    if self.objects[key] is not before.objects[key] and self.objects[key] != before.objects[key]
                 ),
             ),
             dropped=_objects(before, before.objects.keys() - self.objects.keys()),

@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from kimbledb.errors import AlternativesError, ConfigurationError
 from kimbledb.execution.run import Request, Run
-from kimbledb.inspection import history
+from kimbledb.inspection.glance import Glance, glance
 from kimbledb.model.names import near
 from kimbledb.model.presentation import Report
-from kimbledb.model.reports import MigrationReport, VerificationReport
 from kimbledb.planning.held import holds_all
 from kimbledb.server.in_process_lock import InProcessLock
 from kimbledb.server.notifications import call_scope, has_listener, notify
 from kimbledb.server.retry import Retry
-from kimbledb.server.runner import Runner
+from kimbledb.server.runner import Runner, meanwhile
 from kimbledb.server.session import Session
 
 if TYPE_CHECKING:
@@ -34,13 +33,13 @@ if TYPE_CHECKING:
     from kimbledb.execution.awaited import Awaited
     from kimbledb.execution.command import Invocation
     from kimbledb.execution.signature import Signature
-    from kimbledb.inspection.history import Glance
     from kimbledb.model.plan import Plan
     from kimbledb.model.presentation import Json
+    from kimbledb.model.reports import MigrationReport, VerificationReport
     from kimbledb.model.tables import Table
     from kimbledb.planning.planner import Goal
     from kimbledb.server.options import Options
-    from kimbledb.server.targets import TargetLike
+    from kimbledb.server.targets import Target, TargetLike
 
 GROUPS = ("database", "limits", "backup", "many")
 
@@ -155,7 +154,7 @@ class Executor(Request):
                     if signature is not None:
                         await signature.check(session, loaded.state, loaded.plan, looked=False)
                     owner = loaded.state.history_owner
-                    return MigrationReport((), loaded.plan, run.clock(), VerificationReport(()), history_owner=owner)
+                    return _report_of()(loaded.plan, run.clock(), owner)
             if apply_run is None:
                 if in_process_lock.holder is not None and not run.runner.has_waited:
                     may_glance = self.target.can_reconnect and signature is None
@@ -182,7 +181,7 @@ class Executor(Request):
         """Return the wait for a run of another role, where this role or this server may not migrate; else None."""
         # Only a start with something to do, and only where it was asked for.
         from kimbledb.execution.awaited import Awaited
-        from kimbledb.inspection import preflight
+        from kimbledb.inspection import history, preflight
 
         state = await history.look(session, self.schema)
         gaps = await preflight.role_gaps(session, state, self.schema)
@@ -236,13 +235,13 @@ class Executor(Request):
     ) -> MigrationReport | None:
         """Return the report if a glance at history shows that nothing is pending, else None."""
         try:
-            seen = await history.glance(session, self.schema)
+            seen, report_of = await meanwhile(glance(session, self.schema), _report_of)
         except TimeoutError as error:
             raise Retry from error  # the next look reports what is in the way
         plan = None if seen is None else self._nothing_to_do(seen, checksums, goal)
         if seen is None or plan is None:
             return None
-        report = MigrationReport((), plan, run.clock(), VerificationReport(()), history_owner=seen.history_owner)
+        report = report_of(plan, run.clock(), seen.history_owner)
         if has_listener(self.progress):
             from kimbledb.events import Planned
 
@@ -283,6 +282,13 @@ class Executor(Request):
         except AlternativesError:
             return None  # evidence may decide
         return None if found.pending or found.refused else plan
+
+
+def _report_of() -> Callable[[Plan | Callable[[], Plan], float, str | None], MigrationReport]:
+    """Return what makes the report of a call that applied nothing."""
+    from kimbledb.model.reports import MigrationReport, VerificationReport  # 1 ms, in which a server answers
+
+    return lambda plan, seconds, owner: MigrationReport((), plan, seconds, VerificationReport(()), history_owner=owner)
 
 
 async def migrate(
@@ -436,6 +442,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 async def command(invocation: Invocation) -> int:
     """Apply what is missing, and prove it."""
     from kimbledb.execution.command import ExitCode  # only the command has an exit code
+    from kimbledb.server.targets import kept  # only the command makes several calls
 
     given = invocation.given
     common: dict[str, Any] = {"catalog": invocation.catalog, "schema": invocation.schema, "options": invocation.options}
@@ -450,7 +457,7 @@ async def command(invocation: Invocation) -> int:
         raise ConfigurationError(
             "--plan and --dry-run exclude each other", hint="`kimbledb plan --fingerprint` prints that of now"
         )
-    async with invocation.target() as target:
+    async with invocation.target() as dsn, kept(dsn) as target:
         if given.dry_run:
             plan = await Executor(target, **common).plan(**limits)
             invocation.show(plan)
@@ -484,7 +491,7 @@ async def command(invocation: Invocation) -> int:
     return int(verification is not None and not verification.ok)
 
 
-async def _verified(target: str | None, **common: Any) -> VerificationReport:
+async def _verified(target: Target, **common: Any) -> VerificationReport:
     from kimbledb.operations.verify import verify  # most of an import, which --no-verify saves
 
     return await verify(target, **common)

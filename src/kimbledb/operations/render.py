@@ -23,6 +23,7 @@ from kimbledb.execution.run import catalog_of
 from kimbledb.inspection.preflight import OLDEST_SERVER, wanted_extensions
 from kimbledb.inspection.proof import lookup_values
 from kimbledb.model.evidence import Evidence
+from kimbledb.model.garbage import uncollected
 from kimbledb.model.migration import Migration
 from kimbledb.model.names import quote_array, quote_literal
 from kimbledb.model.objects import DatabaseObject
@@ -124,6 +125,11 @@ def render(catalog: CatalogLike = None, *, plan: Plan | None = None) -> str:
             f"one transaction cannot hold {', '.join(outside)}: transactional = false",
             hint="apply them by migrate()",
         )
+    with uncollected():
+        return _rendered(chosen)
+
+
+def _rendered(chosen: Catalog) -> str:
     planner = Planner(chosen)
     try:
         plans = {hosted: planner.plan((), Evidence(hosted=hosted)) for hosted in (False, True)}
@@ -141,22 +147,24 @@ def render(catalog: CatalogLike = None, *, plan: Plan | None = None) -> str:
     ordered = [chosen[name] for name in planner.ordered(needs)]
     # The last migration has a COMMIT in any case.
     breaks = [migration for migration in ordered[:-1] if _adds_value(migration)]
-    parts = [_head(chosen, breaks)]
+    # It grows in place: a text of ten thousand migrations is long, and a list of its parts as long again.
+    text = _head(chosen, breaks)
     kept = "nothing of this file was kept"
     phase = None
     for number, migration in enumerate(ordered):
         if number == 0 or ordered[number - 1] in breaks:
             if number:
                 kept = f"what stands before it is kept, up to {ordered[number - 1].name}"
-                parts.append("\n-- Values that were added to a type can be used from here on.\nCOMMIT;\n")
-            parts.append(_beginning(chosen, ordered, number, plans, kept))
+                text += "\n-- Values that were added to a type can be used from here on.\nCOMMIT;\n"
+            text += _beginning(chosen, ordered, number, plans, kept)
         if migration.phase != phase:
             phase = migration.phase
-            parts.append(f"\n-- Phase {phase}\n" if phase is not None else "\n")
-        parts.append(f"\n-- {migration}\n" + _block(migration, plans, kept))
+            text += f"\n-- Phase {phase}\n" if phase is not None else "\n"
+        text += f"\n-- {migration}\n{_block(migration, plans, kept)}"
     if not ordered:
-        parts.append(_beginning(chosen, ordered, 0, plans, kept))
-    return queries.unsigned("".join(parts)) + _TAIL
+        text += _beginning(chosen, ordered, 0, plans, kept)
+    text += _TAIL
+    return text
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -264,22 +272,18 @@ def _beginning(
         parts.append(history_tables.creation(_SCHEMA, version=__version__, take_over=True))
     else:
         parts.append(queries.block("render_part", before=_json(_steps(ordered[:number], plans))))
-    return "".join(
-        [
-            *parts,
-            queries.block(
-                "render_start",
-                oldest=str(OLDEST_SERVER),
-                oldest_major=str(OLDEST_SERVER // 10000),
-                extensions=extensions,
-                migrations=_json(
-                    [{"name": each.name, "checksums": [each.checksum, *each.supersedes]} for each in catalog]
-                ),
-            ),
-            queries.block("render_path", extensions=extensions),
-            _looking(ordered, number, plans, kept),
-        ]
-    )
+    parts += [
+        queries.block(
+            "render_start",
+            oldest=str(OLDEST_SERVER),
+            oldest_major=str(OLDEST_SERVER // 10000),
+            extensions=extensions,
+            migrations=_json([{"name": each.name, "checksums": [each.checksum, *each.supersedes]} for each in catalog]),
+        ),
+        queries.block("render_path", extensions=extensions),
+        _looking(ordered, number, plans, kept),
+    ]
+    return queries.unsigned("".join(parts))
 
 
 def _steps(migrations: Iterable[Migration], plans: Mapping[bool, Plan]) -> list[dict[str, object]]:
@@ -306,11 +310,14 @@ def _looking(ordered: Sequence[Migration], number: int, plans: Mapping[bool, Pla
     """
     steps = _steps(ordered, plans)
     looked: dict[str, DatabaseObject] = {}
+    differs = any(each.hosted is not None for migration in ordered for each in migration.declarations.statements)
+    takes_others = any(_is_taken(each, plans[False]) != _is_taken(each, plans[True]) for each in ordered)
     for hosted, platform in _PLATFORMS.items():
-        first = _first_made(ordered, number, plans[hosted], hosted=hosted)
-        looked |= first
-        for step, migration in zip(steps, ordered, strict=True):
-            step[f"makes on {platform}"] = [key for key in _made_by(migration, hosted=hosted) if key in first]
+        if not hosted or differs or takes_others:
+            first, made = _first_made(ordered, number, plans[hosted], hosted=hosted)
+            looked |= first
+        for step, names in zip(steps, made, strict=True):
+            step[f"makes on {platform}"] = names
     values = lookup_values(looked.values(), _SCHEMA)
     if not values:
         return ""
@@ -319,7 +326,9 @@ def _looking(ordered: Sequence[Migration], number: int, plans: Mapping[bool, Pla
     )
 
 
-def _first_made(ordered: Sequence[Migration], number: int, plan: Plan, *, hosted: bool) -> dict[str, DatabaseObject]:
+def _first_made(
+    ordered: Sequence[Migration], number: int, plan: Plan, *, hosted: bool
+) -> tuple[dict[str, DatabaseObject], list[list[str]]]:
     """Return what migrations make that none before them has made, without what belongs to other objects of theirs.
 
     Args:
@@ -327,15 +336,22 @@ def _first_made(ordered: Sequence[Migration], number: int, plan: Plan, *, hosted
         number: The number of those in transactions before.
         plan: The plan of an empty database of the platform.
         hosted: Whether it is a hosted one.
+
+    Returns:
+        The objects by their kinds and names, and for each migration the names of those that it makes, too.
     """
     taken = [migration for migration in ordered if _is_taken(migration, plan)]
     folded = fold(taken, hosted=hosted)
-    waiting = {migration.name for migration in ordered[number:]}
+    applied = {migration.name for migration in taken}
     older: set[str] = set()
     found: dict[str, DatabaseObject] = {}
-    for migration in taken:
+    names: list[list[str]] = []
+    for place, migration in enumerate(ordered):
         made = _made_by(migration, hosted=hosted)
-        if migration.name in waiting:
+        names.append(list(made))
+        if migration.name not in applied:
+            continue
+        if place >= number:
             keys = {each.key for each in made.values()}
             found |= {
                 name: each
@@ -346,7 +362,7 @@ def _first_made(ordered: Sequence[Migration], number: int, plan: Plan, *, hosted
                 and (each.facts is None or not folded.before(migration, each.key))
             }
         older.update(made)
-    return found
+    return found, [[name for name in each if name in found] for each in names]
 
 
 def _made_by(migration: Migration, *, hosted: bool) -> dict[str, DatabaseObject]:
@@ -397,4 +413,4 @@ def _block(migration: Migration, plans: dict[bool, Plan], kept: str) -> str:
         version=quote_literal(__version__),
         script=queries.quoted(migration.apply_sql.rstrip("\n"), "script"),
     )
-    return f"DO {queries.quoted(body, 'migration')};\n"
+    return queries.unsigned(f"DO {queries.quoted(body, 'migration')};\n")

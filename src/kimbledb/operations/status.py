@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kimbledb.catalog.catalog import CatalogLike
-from kimbledb.execution.load_plan import load_plan
+from kimbledb.execution import load_plan
 from kimbledb.execution.run import Request
 from kimbledb.model.forecast import Forecast, PastForecasts
 from kimbledb.model.names import quote_identifier, quote_literal
@@ -14,7 +14,7 @@ from kimbledb.planning.planner import Goal, Planner
 from kimbledb.server import queries
 from kimbledb.server.notifications import call_scope
 from kimbledb.server.options import Options
-from kimbledb.server.runner import Runner
+from kimbledb.server.runner import Runner, meanwhile
 from kimbledb.server.session import Session
 from kimbledb.server.targets import TargetLike
 
@@ -59,16 +59,17 @@ async def _look(request: Request) -> Status:
     runner = Runner(request.target, request.options)
 
     async def work(session: Session) -> Status:
-        loaded = await load_plan(runner, session, goal)
+        state = await load_plan.look(runner, session, goal)
         runner.doing = "reading the state of the database"
-        state = loaded.state
-        log = ()
-        forecasts: list[tuple[float, float | None, int]] = []
+        questions = [queries.question("usage", schema=quote_literal(name))]
         if state.log_position is not None:
-            entries = await session.ask(queries.question("latest_events", schema=quote_identifier(name)))
-            log = tuple(entries)
-            forecasts = await session.ask(queries.question("past_forecasts", schema=quote_identifier(name)))
-        usage = await session.ask(queries.question("usage", schema=quote_literal(name)))
+            schema_name = quote_identifier(name)
+            questions += (queries.question(each, schema=schema_name) for each in ("latest_events", "past_forecasts"))
+        (usage, *of_log), loaded = await meanwhile(
+            session.ask_all(questions), lambda: load_plan.by_history(runner, goal, state)
+        )
+        log, forecasts = of_log or ((), ())
+        loaded = await load_plan.to_its_end(runner, session, goal, loaded)
         return Status(
             database=state.database,
             schema=name,
@@ -77,7 +78,7 @@ async def _look(request: Request) -> Status:
             plan=loaded.plan,
             history=state.history,
             extensions=state.extensions,
-            log=log,
+            log=tuple(log),
             tables=tuple(
                 TableUse(name, rows, size, whole, by_index, tuple(unused))
                 for name, rows, size, whole, by_index, unused in usage["tables"]

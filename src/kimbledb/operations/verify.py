@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import frozen
 
@@ -45,6 +45,8 @@ T = TypeVar("T")
 GROUPS = ("database", "many")
 #: How many of its findings a check names. ``rows`` holds them all.
 _SHOWN = 5
+#: Seconds in which a message leaves this machine.
+_ON_ITS_WAY = 0.001
 
 
 class Verifier(Request):
@@ -83,7 +85,7 @@ class Verifier(Request):
         async def work(session: Session) -> VerificationReport:
             runner.doing = "verifying"
             try:
-                state = await history.look(session, self.schema)
+                state = await history.look(session, self.schema, running=False)
             except (HistoryError, PreflightError) as error:
                 # Verification exists to report such faults.
                 unread = Check(
@@ -104,21 +106,30 @@ class Verifier(Request):
                 keys = [only] if isinstance(only, str | int) else list(only)
                 chosen = [self.catalog[key] for key in keys]
                 return VerificationReport(tuple((await verify_migrations(session, chosen, path, reached))[0]))
-            # The server answers while this process works on what it has.
-            answers, standing = await asyncio.gather(
-                session.ask_all(gathering.questions(self.catalog, self.schema, path, owners=True)),
-                _meanwhile(partial(self._by_history, state)),
+            owner = state.history_owner if state.stranger is None else None
+            standing = self._by_history(state)
+            # Before checks of migrations it is asked whom this role trusts, and not whom the owner of history does.
+            asking = owner is not None or standing is None or not standing.applied
+            # The snapshot is the longest answer, and comes first: it is read while the server answers the others.
+            found, recorded, whole, overloads, beside, *answers = await session.ask_all(
+                [
+                    *gathering.questions(self.catalog, self.schema, path, owners=True),
+                    *self._questions(path),
+                    *([queries.answering(strangers_in(path, reached, owner=owner))] if asking else ()),
+                ]
             )
-            looked = cache(partial(gathering.looked_of, answers))
+            dangers = gaps_of(answers.pop()) if asking else None
+            looked = cache(partial(gathering.looked_of, (found, recorded)))
             known = standing or self._by_schema(state, looked())
-            told, drifted = await asyncio.gather(
-                self._ask(session, state, known.applied, path, reached),
+            # The server runs the checks while this process works on what it has.
+            (of_migrations, gaps), drifted, found_too = await asyncio.gather(
+                verify_migrations(session, known.applied, path, reached, owner=owner),
                 _meanwhile(lambda: self._drift(state, looked(), known)),
+                _meanwhile(lambda: self._security(state, known, answers, strict=strict)),
             )
-            declared = known.declared.objects if known.applied else None
-            closed = None if strict else self._closed(known.applied, hosted=state.hosted)
-            found_too = security.checks_of(told.security, declared, closed=closed)
-            return VerificationReport((*told.of_migrations, *drifted, *told.of_database, *found_too))
+            of_database = map(_check_of, whole)
+            trust = _trust(owner, gaps if dangers is None else dangers, overloads, beside)
+            return VerificationReport((*of_migrations, *drifted, *of_database, *trust, *found_too))
 
         return await runner.run(work)
 
@@ -161,18 +172,9 @@ class Verifier(Request):
             informative=newer,
         )
 
-    async def _ask(
-        self,
-        session: Session,
-        state: DatabaseState,
-        applied: Sequence[Migration],
-        path: Sequence[str],
-        reached: Sequence[str],
-    ) -> _Told:
-        """Run the checks of migrations, and ask about the whole database."""
-        owner = state.history_owner if state.stranger is None else None
-        of_migrations, dangers = await verify_migrations(session, applied, path, reached, owner=owner)
-        questions = [
+    def _questions(self, path: Sequence[str]) -> list[str]:
+        """Return the questions about the whole database, of which the last are those of security."""
+        return [
             queries.printed(
                 "whole_database",
                 quote_literal(path_of(path)),
@@ -183,15 +185,13 @@ class Verifier(Request):
             queries.question("beside_history", schema=quote_literal(self.schema)),
             *security.questions(self.schema),
         ]
-        # Before the checks of migrations it was asked whom this role trusts, and not whom the owner of history does.
-        unasked = owner is not None or not applied
-        if unasked:
-            questions.append(queries.answering(strangers_in(path, reached, owner=owner)))
-        whole, overloads, beside, *answers = await session.ask_all(questions)
-        if unasked:
-            dangers = gaps_of(answers.pop())
-        of_database = [_check_of(row) for row in whole] + _trust(owner, dangers, overloads, beside)
-        return _Told(of_migrations, of_database, answers)
+
+    def _security(
+        self, state: DatabaseState, standing: _Standing, answers: Sequence[Any], *, strict: bool
+    ) -> list[Check]:
+        declared = standing.declared.objects if standing.applied else None
+        closed = None if strict else self._closed(standing.applied, hosted=state.hosted)
+        return security.checks_of(answers, declared, closed=closed)
 
 
 async def verify(
@@ -271,17 +271,10 @@ class _Standing:
         return cls.of(evidence.as_applied(applied, state.history or ()), pending, state)
 
 
-class _Told(NamedTuple):
-    """What the database answers beside its snapshot."""
-
-    of_migrations: Sequence[Check]
-    of_database: Sequence[Check]
-    #: The answers to the questions of security.
-    security: Sequence[Any]
-
-
 async def _meanwhile(work: Callable[[], T]) -> T:
     """Do work of this process that ``asyncio.gather()`` begins once a message is on its way."""
+    # A socket takes a part of a long message at once. The event loop sends the rest, and cannot during the work.
+    await asyncio.sleep(_ON_ITS_WAY)
     return work()
 
 

@@ -92,6 +92,9 @@ def effect_of(before: Snapshot, after: Snapshot, stated: Mapping[Key, str] | Non
     Raises:
         UnknownRenameError: An object of ``stated`` exists under its old name, or not under the new one.
     """
+    apart = _apart(before, after)
+    if not (stated or _renames(*apart)):
+        before, after = apart
     renames = _renames(before, after)
     for key, name in (stated or {}).items():
         _check_stated(before, after, key, name)
@@ -105,6 +108,28 @@ def effect_of(before: Snapshot, after: Snapshot, stated: Mapping[Key, str] | Non
         drops=tuple(sorted(drops)),
         renames=renames,
     )
+
+
+def _apart(before: Snapshot, after: Snapshot) -> tuple[Snapshot, Snapshot]:
+    """Return two snapshots without the objects that they share, as far as that makes no difference.
+
+    A later snapshot that was brought up to date shares the facts of what was not touched.
+    """
+    if before.objects.keys() - after.objects.keys():
+        return before, after  # what is gone has taken others along
+    apart = {
+        key
+        for key, facts in after.objects.items()
+        if before.objects.get(key) is not facts or before.identities.get(key) != after.identities.get(key)
+    }
+    one, other = (
+        Snapshot(
+            {key: facts for key, facts in each.objects.items() if key in apart},
+            identities={key: each.identities[key] for key in apart if key in each.identities},
+        )
+        for each in (before, after)
+    )
+    return one, other
 
 
 def _in_order(snapshot: Snapshot) -> list[Key]:

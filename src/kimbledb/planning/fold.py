@@ -92,6 +92,7 @@ class Fold:
     objects: Mapping[Key, FoldedObject] = field(factory=dict)
     #: The objects that must not exist.
     gone: Mapping[Key, GoneObject] = field(factory=dict)
+    #: Without those of objects that have one form and are not gone, which most are.
     _places: Mapping[tuple[str, Key], tuple[Lineage, int]] = field(factory=dict, repr=False)
 
     def before(self, migration: Migration, key: Key) -> list[FoldedObject]:
@@ -101,7 +102,7 @@ class Fold:
             migration: The migration.
             key: The kind and name that the migration gives the object.
         """
-        lineage, place = self._places[migration.name, key]
+        lineage, place = self._place(migration, key)
         return lineage.forms[:place]
 
     def since(self, migration: Migration, key: Key) -> list[FoldedObject]:
@@ -114,7 +115,10 @@ class Fold:
         Returns:
             The forms, that of the migration first; none for an object that no migration declares.
         """
-        lineage, place = self._places.get((migration.name, key), (Lineage(), 0))
+        try:
+            lineage, place = self._place(migration, key)
+        except KeyError:
+            return []
         return lineage.forms[place:]
 
     def is_gone(self, migration: Migration, key: Key) -> bool:
@@ -124,7 +128,20 @@ class Fold:
             migration: The migration that creates, changes or renames the object.
             key: The kind and name that this migration gives the object.
         """
-        return self._places[migration.name, key][0].is_gone
+        return self._place(migration, key)[0].is_gone
+
+    def _place(self, migration: Migration, key: Key) -> tuple[Lineage, int]:
+        """Return the lineage of an object, and the number of its forms before a migration that gives it one.
+
+        Raises:
+            KeyError: The migration gives no object this name.
+        """
+        if (place := self._places.get((migration.name, key))) is not None:
+            return place
+        item = self.objects[key]
+        if item.declared_as != key or item.migration.name != migration.name:
+            raise KeyError(key)
+        return Lineage([item]), 0
 
     def __iter__(self) -> Iterator[FoldedObject]:
         return iter(self.objects.values())
@@ -140,7 +157,10 @@ def fold(migrations: Iterable[Migration], *, hosted: bool) -> Fold:
         migrations: The migrations, in the order in which they are applied.
         hosted: Whether the database is a hosted one: statements for the other platform do not count.
     """
-    return _fold(tuple(migrations), hosted=hosted)
+    given = tuple(migrations)
+    # What is the same on both platforms is held once.
+    differs = any(each.hosted is not None for migration in given for each in migration.declarations.statements)
+    return _fold(given, hosted=hosted and differs)
 
 
 @lru_cache(maxsize=8)  # a call asks for those of the whole catalog and of the applied migrations several times
@@ -165,18 +185,27 @@ class _Folding:
         self.gone: dict[Key, GoneObject] = {}
         #: The lineage of an object, and the number of its earlier forms, by the migration that gives it a form.
         self.places: dict[tuple[str, Key], tuple[Lineage, int]] = {}
+        #: Those of the objects that have had several forms, or are gone.
         self._lineages: dict[Key, Lineage] = {}
-        self._belongings = Belongings()
+        #: What belongs to what, once something is dropped: most migrations drop nothing. Until then, what was made.
+        self._belongings: Belongings | None = None
+        self._made: list[Key] = []
 
     def put(self, item: FoldedObject) -> None:
         """Let an object exist in a new form."""
-        self._hold(item)
-        self._continue(self._lineages.setdefault(item.key, Lineage()), item, item.migration)
+        key = item.declared_as
+        lineage = self._lineage(key)
+        self._hold(key, item)
+        if lineage is not None:
+            self._continue(lineage, key, item, item.migration)
 
     def drop(self, migration: Migration, statement: DeclaredStatement) -> None:
         """Move the objects that a statement drops, and all that belongs to them, to those that are gone."""
         if not statement.drops:
             return
+        if self._belongings is None:
+            latest = reversed(dict.fromkeys(reversed(self._made)))
+            self._belongings = Belongings({key: self.objects[key].each.facts for key in latest})
         along = self._belongings.of(each.key for each in statement.drops)
         for each in statement.drops:
             known = self.objects.get(each.key)
@@ -191,17 +220,22 @@ class _Folding:
         if not by_key:
             return
         names = {key: name for key, (name, _) in by_key.items()}
-        before, self.objects, self._belongings = self.objects, {}, Belongings()
-        lineages = {key: self._lineages.pop(key) for key in before}
+        before, self.objects, self._belongings, self._made = self.objects, {}, None, []
+        lineages = {key: self._lineages.pop(key) for key in before if key in self._lineages}
         left: list[GoneObject] = []
         for key, item in before.items():
             each = under_new_names(item.each, names)
-            self._lineages[each.key] = lineages[key]
+            # A name that two have is the later one's.
+            self._lineage(each.key)
+            self._lineages.pop(each.key, None)
             if each is item.each:
-                self._hold(item)
+                if key in lineages:
+                    self._lineages[key] = lineages[key]
+                self._hold(key, item)
                 continue
-            self._hold(evolve(item, each=each))
-            self._continue(lineages[key], self.objects[each.key], migration)
+            lineage = self._lineages[each.key] = lineages.get(key) or self._begun(item)
+            self._hold(each.key, evolve(item, each=each))
+            self._continue(lineage, each.key, self.objects[each.key], migration)
             if each.key != key:
                 root = next(old for old in _chain(key) if old in by_key)
                 left.append(GoneObject(item.each, migration, by_key[root][1], along=None if root == key else root))
@@ -209,22 +243,37 @@ class _Folding:
             if gone.each.key not in self.objects:
                 self.gone[gone.each.key] = gone
 
-    def _hold(self, item: FoldedObject) -> None:
-        self.gone.pop(item.key, None)
-        self.objects[item.key] = item
-        self._belongings.add(item.key, item.each.facts)
+    def _hold(self, key: Key, item: FoldedObject) -> None:
+        self.gone.pop(key, None)
+        self.objects[key] = item
+        if self._belongings is None:
+            self._made.append(key)
+        else:
+            self._belongings.add(key, item.each.facts)
 
-    def _continue(self, lineage: Lineage, item: FoldedObject, migration: Migration) -> None:
-        self.places[migration.name, item.key] = (lineage, len(lineage.forms))
+    def _lineage(self, key: Key) -> Lineage | None:
+        """Return the lineage of a name, or None where no object has had it."""
+        if key not in self._lineages and key in self.objects:
+            self._lineages[key] = self._begun(self.objects[key])
+        return self._lineages.get(key)
+
+    def _begun(self, item: FoldedObject) -> Lineage:
+        lineage = Lineage([item])
+        self.places[item.migration.name, item.declared_as] = (lineage, 0)
+        return lineage
+
+    def _continue(self, lineage: Lineage, key: Key, item: FoldedObject, migration: Migration) -> None:
+        self.places[migration.name, key] = (lineage, len(lineage.forms))
         lineage.forms.append(item)
         lineage.is_gone = False
 
     def _remove(self, gone: GoneObject) -> None:
-        if gone.each.key in self._lineages:
-            self._lineages[gone.each.key].is_gone = True
+        if (lineage := self._lineage(gone.each.key)) is not None:
+            lineage.is_gone = True
         self.gone[gone.each.key] = gone
         self.objects.pop(gone.each.key, None)
-        self._belongings.discard(gone.each.key)
+        if self._belongings is not None:
+            self._belongings.discard(gone.each.key)
 
 
 class Belongings:

@@ -35,13 +35,14 @@ class SampleTable:
     inserts: tuple[str, ...]
 
 
-def sample_tables(objects: Mapping[Key, DatabaseObject]) -> list[SampleTable]:
+def sample_tables(objects: Mapping[Key, DatabaseObject], named_in: str | None = None) -> list[SampleTable]:
     """Return the tables that can hold rows, with the INSERT statements of sample rows, parents first.
 
     Args:
         objects: The objects of the schema.
+        named_in: A text: the tables whose names it holds, and those that these refer to, are enough. None for all.
     """
-    return list(_Samples(objects).tables())
+    return list(_Samples(objects).tables(named_in))
 
 
 @frozen
@@ -55,13 +56,21 @@ class _Reference:
 class _Samples:
     objects: Mapping[Key, DatabaseObject]
 
-    def tables(self) -> Iterator[SampleTable]:
+    def tables(self, named_in: str | None) -> Iterator[SampleTable]:
         """Yield the tables, parents first."""
         waiting = [
             name
             for (kind, name), each in self.objects.items()
             if kind == "table" and not {"server", "partition_of"} & (each.facts or {}).keys()
         ]
+        if named_in is not None:
+            near = dict.fromkeys(name for name in waiting if name in named_in)
+            reached = list(near)
+            for name in reached:
+                further = [each.table for each in self._references.get(name, ()) if each.table not in near]
+                near |= dict.fromkeys(further)
+                reached += further
+            waiting = [name for name in waiting if name in near]
         done: set[str] = set()
         while waiting:
             ready = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
+import binascii
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -13,6 +13,8 @@ from kimbledb.server import queries
 LOCK_CLASS: Final = 0x6B646231
 #: The first half of the advisory lock of a session that works outside of transactions: "kdb2".
 _SESSION_LOCK_CLASS: Final = 0x6B646232
+#: The first half of the advisory lock by which a session of our own says that its run is at work: "kdb3". It keeps nobody out.
+_CLAIM_CLASS: Final = 0x6B646233
 #: The second half of the lock for the bootstrap of a database.
 BOOTSTRAP_KEY: Final = 0
 #: Characters of a query that are shown.
@@ -21,7 +23,7 @@ _SHOWN: Final = 120
 
 def lock_key(schema: str) -> int:
     """Return the second half of a schema's lock: a signed 32-bit number, never 0, which is the bootstrap's."""
-    return (zlib.crc32(schema.encode()) or 1) - 2**31 or 1
+    return (binascii.crc32(schema.encode()) or 1) - 2**31 or 1
 
 
 def take_lock_values(key: int) -> dict[str, str]:
@@ -44,15 +46,25 @@ def take_session_lock(schema: str) -> str:
     )
 
 
-def lock_condition(schema: str) -> str:
-    """Return the condition that selects, from pg_locks, the locks of runs on a schema and of the bootstrap."""
+def at_work(schema: str) -> str:
+    """Return the query for the server processes of other runs on a schema, and of the bootstrap."""
     keys = ", ".join(str(key & 0xFFFFFFFF) for key in (BOOTSTRAP_KEY, lock_key(schema)))
-    return queries.filled("at_work", lock_class=str(LOCK_CLASS), keys=keys)
+    return queries.filled("at_work", lock_class=str(LOCK_CLASS), claim_class=str(_CLAIM_CLASS), keys=keys)
+
+
+def claim_values(schema: str) -> dict[str, str]:
+    """Return the values of ``ready.sql`` by which a session of our own says that its run is at work on a schema."""
+    return {"claim_class": str(_CLAIM_CLASS), "key": str(lock_key(schema))}
+
+
+def end_claim(schema: str) -> str:
+    """Return the statement by which such a session takes that back."""
+    return f"SELECT pg_catalog.pg_advisory_unlock_shared({_CLAIM_CLASS}, {lock_key(schema)});\n"
 
 
 def lock_holders(schema: str) -> str:
-    """Return the query that lists the sessions that hold these locks now."""
-    return queries.question("lock_holders", at_work=lock_condition(schema))
+    """Return the query that lists the sessions of these runs."""
+    return queries.question("lock_holders", at_work=at_work(schema))
 
 
 def describe_holders(holders: Sequence[dict[str, Any]]) -> list[str]:

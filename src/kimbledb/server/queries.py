@@ -45,7 +45,7 @@ def block(name: str, /, **values: str) -> str:
         name: The file, without ``.sql``.
         values: The text for each placeholder, quoted by the caller (``kimbledb.model.names``).
     """
-    return _do(filled(name, **values))
+    return anonymous(filled(name, **values))
 
 
 def question(name: str, /, **values: str) -> str:
@@ -60,7 +60,7 @@ def question(name: str, /, **values: str) -> str:
 
 def answering(query: str) -> str:
     """Return one SELECT of one jsonb value as a block that answers with that value."""
-    return _do(f"BEGIN\nRAISE INFO USING ERRCODE = 'KD100'{_SIGNED}, MESSAGE = (\n{query}\n)::text;\nEND")
+    return anonymous(f"BEGIN\nRAISE INFO USING ERRCODE = 'KD100'{_SIGNED}, MESSAGE = (\n{query}\n)::text;\nEND")
 
 
 def printed(name: str, path: str, /, **values: str) -> str:
@@ -126,5 +126,6 @@ def quoted(text: str, word: str) -> str:
     return f"{tag}\n{text}\n{tag}"
 
 
-def _do(body: str) -> str:
+def anonymous(body: str) -> str:
+    """Return the body of a block as an anonymous block."""
     return f"DO {quoted(body, 'kimbledb')};\n"

@@ -12,8 +12,8 @@ import asyncio
 import random
 import secrets
 import time
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kimbledb.errors import ConnectionLostError, DeadlineExceededError, LockUnavailableError
 from kimbledb.server.driver import ServerError, driver_errors
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kimbledb.events import Watcher
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 #: Seconds between two polls of a lock that another run holds: short at first, since the
 #: holder may be done soon, and longer with each poll, since many runs may wait,
@@ -196,6 +197,24 @@ class Runner:
             await asyncio.sleep(seconds)
         else:
             await asyncio.wait([holder], timeout=seconds)
+
+
+async def meanwhile(answer: Coroutine[Any, Any, T], work: Callable[[], R]) -> tuple[T, R]:
+    """Ask a server, work in this process while the server is at it, and return its answer and the result of the work.
+
+    Args:
+        answer: Sends the question before it waits.
+        work: The work. It keeps the event loop busy, as it would before the question or after the answer.
+    """
+    asked = asyncio.ensure_future(answer)
+    try:
+        await asyncio.sleep(0)  # the question is sent
+        done = work()
+    except BaseException:
+        asked.cancel()
+        await asyncio.gather(asked, return_exceptions=True)
+        raise
+    return await asked, done
 
 
 class _Losses:

@@ -24,7 +24,16 @@ from kimbledb.server.driver import Connection, DriverError, MisuseError, Notice,
 from kimbledb.server.locks import LOCK_CLASS
 from kimbledb.server.options import Options
 from kimbledb.server.search_path import gaps_of, guard_of, path_of
-from kimbledb.server.settings import LEXING, LIMITS, PINNED, PINNED_FOR_QUESTIONS, durable, limits_of, pin, setting
+from kimbledb.server.settings import (
+    LEXING,
+    LIMITS,
+    PINNED,
+    PINNED_FOR_QUESTIONS,
+    durable,
+    limits_of,
+    pin,
+    setting,
+)
 
 #: The first statement of every transaction that writes.
 BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
@@ -187,8 +196,7 @@ class Session:
             PreflightError: As ``send()``.
             ConnectionLostError: As ``send()``.
         """
-        check = queries.block("reading", wanted=quote_literal(json.dumps(LEXING)))
-        self.prefix = begin + check
+        self.prefix = begin + self.reading()
         position: int | None = None
         try:
             starts = [0, *(len(self.prefix) + start for start in further)] if further else ()
@@ -206,6 +214,11 @@ class Session:
         await self.send(begin + pin(LEXING))
         self.prefix = ""
         return await self.send(rest)
+
+    @staticmethod
+    def reading() -> str:
+        """Return the block that fails where the server reads the message by other settings than it was written for."""
+        return queries.block("reading", wanted=quote_literal(json.dumps(LEXING)))
 
     def _lost(self, error: Exception) -> Exception:
         """Return the exception that an error of the connection means, and end a connection that is of no more use."""
@@ -231,13 +244,17 @@ class Session:
 
     async def roll_back(self) -> None:
         """End the open transaction, if there is one; where that fails, end the connection."""
-        if self.is_closed or not self.connection.is_in_transaction:
+        if self.is_closed:
+            return
+        # One message: behind a pooler the server's session belongs to another client right after the ROLLBACK.
+        if self.connection.is_in_transaction:
+            ending = "ROLLBACK;\n" + self._clearing()
+        elif self._before is not None and self.process_id == self.connection.server_pid:
+            ending = self._clearing()  # a loop has ended its transaction by itself
+        else:
             return
         try:
-            # One message: behind a pooler the server's session belongs to another client right after the ROLLBACK.
-            await self.connection.execute(
-                "ROLLBACK;\n" + self._clearing(), limit=self.options.deadline, listen=self._receive
-            )
+            await self.connection.execute(ending, limit=self.options.deadline, listen=self._receive)
             if self._deallocated:
                 self._deallocated = False
                 await self.connection.reload_schema_state()
@@ -322,14 +339,21 @@ class Session:
         return path + (durable(for_session=for_session) if waits else "")
 
     @staticmethod
-    def remember(named: Iterable[str] = ()) -> str:
+    def remember(named: Iterable[str] = (), *, begun: bool = True) -> str:
         """Return the block that notes, right after BEGIN, the state of the session.
 
         Args:
             named: Settings that a script may change and that the server does not list.
+            begun: Whether it tells the client that the transaction has begun; else ``begun_block()`` does.
         """
         pinned = ("search_path", *PINNED, *LIMITS, "synchronous_commit")
-        return queries.block("remember", pinned=quote_array(pinned), named=quote_array(named))
+        telling = queries.text_of("begun") if begun else ""
+        return queries.block("remember", pinned=quote_array(pinned), named=quote_array(named), begun=telling)
+
+    @staticmethod
+    def begun_block() -> str:
+        """Return the block that tells the client so, where ``remember()`` did not."""
+        return queries.anonymous(f"BEGIN\n{queries.text_of('begun')}\nEND")
 
     def recall(self) -> str:
         """Return the statement that gives ``leaving()`` the state that ``remember()`` noted in an earlier message."""

@@ -7,7 +7,7 @@ state is unknown. Errors that could quote a DSN are replaced.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Protocol
 
 from kimbledb.errors import ConfigurationError, ConnectionLostError
@@ -119,6 +119,47 @@ class LentConnection:
     async def lend(self, label: str, options: Options) -> AsyncIterator[Connection]:  # noqa: ARG002 - as Source
         """See ``Source``."""
         yield self._connection
+
+
+class KeptConnection:
+    """A connection that another way lends, kept from one session to the next.
+
+    A session beside it has a connection of its own: what such a session leaves on it is not kept.
+    """
+
+    can_reconnect = True
+
+    def __init__(self, source: Source) -> None:
+        self.address = source.address
+        self._source = source
+        self._lent = AsyncExitStack()
+        self._connection: Connection | None = None
+        self._is_in_use = False
+
+    @asynccontextmanager
+    async def lend(self, label: str, options: Options) -> AsyncIterator[Connection]:
+        """See ``Source``."""
+        if self._is_in_use:
+            async with self._source.lend(label, options) as connection:
+                yield connection
+            return
+        self._is_in_use = True
+        try:
+            if self._connection is None or self._connection.is_closed:
+                await self.close()
+                self._connection = await self._lent.enter_async_context(self._source.lend(label, options))
+            yield self._connection
+        except BaseException as error:
+            self._connection = None
+            await self._lent.__aexit__(type(error), error, error.__traceback__)
+            raise
+        finally:
+            self._is_in_use = False
+
+    async def close(self) -> None:
+        """Give the connection back, if one is kept."""
+        self._connection = None
+        await self._lent.aclose()
 
 
 class GivenPool:

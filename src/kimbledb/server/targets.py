@@ -11,8 +11,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TypeAlias
 
-from attrs import field, frozen
-
 from kimbledb.errors import ConfigurationError
 from kimbledb.server import dsn, libraries
 from kimbledb.server.address import NAMING, VARIABLES, Address
@@ -20,7 +18,7 @@ from kimbledb.server.drivers import asyncpg as driver
 from kimbledb.server.libraries import shapes
 from kimbledb.server.options import Options
 from kimbledb.server.session import Session
-from kimbledb.server.sources import GivenConnection, GivenPool, OwnConnections, Source
+from kimbledb.server.sources import GivenConnection, GivenPool, KeptConnection, OwnConnections, Source
 
 #: Environment variables that hold a DSN, in the order in which they are read. After them come libpq's variables.
 DSN_VARIABLES = ("KIMBLEDB_DSN", "DATABASE_URL")
@@ -28,14 +26,21 @@ DSN_VARIABLES = ("KIMBLEDB_DSN", "DATABASE_URL")
 _BY_VARIABLES = "postgresql://"
 
 
-@frozen(eq=False)
-class Target:
+class Target:  # every start makes this class, and Request: with attrs they take 1 ms longer
     """The database of a call."""
 
-    #: The name in messages: host, port and database, never a password.
-    label: str
-    #: The way to a connection.
-    source: Source = field(repr=False)
+    def __init__(self, label: str, source: Source) -> None:
+        """Make a target.
+
+        Args:
+            label: The name in messages: host, port and database, never a password.
+            source: The way to a connection.
+        """
+        self.label = label
+        self.source = source
+
+    def __repr__(self) -> str:
+        return f"Target({self.label!r})"
 
     @property
     def can_reconnect(self) -> bool:
@@ -110,6 +115,24 @@ def target_of(given: TargetLike, name: str = "the DSN") -> Target:
         f"expected a DSN, a connection, a pool or an engine, got {type(given).__name__}",
         hint="pass its text: str(...)" if is_dsn else "pass a DSN such as postgresql://user@host/database",
     )
+
+
+@asynccontextmanager
+async def kept(given: TargetLike) -> AsyncIterator[Target]:
+    """Yield a target of which all calls in the block that follow each other share one connection.
+
+    Args:
+        given: As ``TargetLike``, but no connection.
+
+    Raises:
+        ConfigurationError: As ``target_of()``.
+    """
+    target = target_of(given)
+    source = KeptConnection(target.source)
+    try:
+        yield Target(target.label, source)
+    finally:
+        await source.close()
 
 
 def is_target(given: object) -> bool:

@@ -79,7 +79,11 @@ class Pool:
             ahead: The number of databases to keep ready for the next tests.
         """
         self._databases.ahead = ahead
-        return self._background.run(self._databases.take())
+        dsn = self._databases.take_ready()
+        if dsn is None:
+            return self._background.run(self._databases.take())
+        self._background.call(self._databases.fill)
+        return dsn
 
     def give_back(self, dsn: str) -> None:
         """Drop a database in the background.

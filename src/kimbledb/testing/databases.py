@@ -136,8 +136,7 @@ class Databases:
             The DSN of the database.
         """
         making = self._ready.popleft() if self._ready else self._begin()
-        while len(self._ready) < self.ahead:
-            self._ready.append(self._begin())
+        self.fill()
         try:
             with driver_errors():
                 name = await asyncio.shield(making)
@@ -146,6 +145,24 @@ class Databases:
             raise
         self._taken.add(name)
         return with_database(self._server, name)
+
+    def take_ready(self) -> str | None:
+        """Take a database that is ready, or return None: ``take()`` then waits for one, and raises what went wrong.
+
+        Another thread may call it while nothing else takes a database: to ask the thread of the event loop takes longer
+        than all the rest. Whoever does calls ``fill()`` in that thread.
+        """
+        made = self._ready[0] if self._ready else None
+        if made is None or not made.done() or made.cancelled() or made.exception() is not None:
+            return None
+        self._ready.popleft()
+        self._taken.add(made.result())
+        return with_database(self._server, made.result())
+
+    def fill(self) -> None:
+        """Make as many databases ahead as are wanted."""
+        while len(self._ready) < self.ahead:
+            self._ready.append(self._begin())
 
     def give_back(self, dsn: str) -> None:
         """Drop a database in the background, whoever is still connected to it.

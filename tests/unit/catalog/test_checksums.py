@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,6 +70,8 @@ UNUSUAL: dict[str, Callable[[Path], object]] = {
     "things that are no texts": lambda path: (path / "01_a/migration.toml").write_text("provides = [1]"),
     "a link to a folder": _linked,
     "a link to a script": _linked_script,
+    "a script that is not UTF-8": lambda path: (path / "01_a/apply.sql").write_bytes(b"SELECT '\xe4'"),
+    "a NUL character": lambda path: (path / "01_a/migration.toml").write_text('title = "\0"'),
     "a large file": lambda path: (path / "01_a/apply.sql").write_text("-- \n" * 400_000),
 }
 
@@ -134,6 +137,35 @@ def test_all_else_is_checked(folder: Folder, row: AppliedMigration) -> None:
     late = catalog.at(folder.path)
 
     late.expect([row])
+
+    with pytest.raises(CatalogError, match="COMMIT"):
+        len(late)
+
+
+def test_what_was_hashed_is_not_read_again(folder: Folder) -> None:
+    """Of a migration that history holds, the texts are those that were hashed; what else lies there is read when it is used."""
+    folder.add(1, "a", "SELECT 1;\r\n", facts='title = "A"', rollback="SELECT 2;", hosted="SELECT 3;")
+    late = catalog.at(folder.path)
+    late.begin()
+    for file in ("apply.sql", "hosted.sql", "migration.toml"):
+        (folder.path / "01_a" / file).unlink()
+    (folder.path / "01_a/rollback.sql").write_text("SELECT 4;")
+
+    late.expect([AppliedMigration("a.sql", checksum=late.checksums.of["a.sql"], version="1")])
+
+    pickled = pickle.loads(pickle.dumps(late))  # noqa: S301 - our own
+    for found in (late["a.sql"], pickled["a.sql"]):
+        assert (found.title, found.apply_sql, found.hosted_sql) == ("A", "SELECT 1;\n", "SELECT 3;")
+        assert (found.checksum, found.rollback_sql) == (late.checksums.of["a.sql"], "SELECT 4;")
+
+
+def test_what_was_hashed_is_checked_where_history_has_another_text(folder: Folder) -> None:
+    """Hashing checks nothing."""
+    folder.add(1, "a", "COMMIT;")
+    late = catalog.at(folder.path)
+    late.begin()
+
+    late.expect([AppliedMigration("a.sql", checksum="another text", version="1")])
 
     with pytest.raises(CatalogError, match="COMMIT"):
         len(late)

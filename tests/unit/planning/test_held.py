@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.catalog.checksums import Checksums
 from kimbledb.errors import PlanningError
-from kimbledb.inspection.history import Glance
+from kimbledb.inspection.glance import Glance
 from kimbledb.model.evidence import Evidence
 from kimbledb.model.migration import Migration
 from kimbledb.planning.held import holds_all

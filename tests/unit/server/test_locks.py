@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import zlib
 
-from kimbledb.server.locks import BOOTSTRAP_KEY, LOCK_CLASS, lock_condition, lock_key
+from kimbledb.server.locks import BOOTSTRAP_KEY, LOCK_CLASS, at_work, lock_key
 
 #: A name whose checksum is the one that would give the key under which a database is prepared.
 AWKWARD = "tbna0emy"
@@ -25,7 +25,8 @@ def test_no_schema_has_the_lock_of_the_preparation() -> None:
 
 def test_who_prepares_the_database_is_at_work() -> None:
     """Runs that are at work on a schema are those that hold its lock, and those that prepare the database."""
-    condition = lock_condition("public")
+    condition = at_work("public")
 
-    assert f"l.classid = {LOCK_CLASS} AND l.objid::bigint = ANY (ARRAY[{BOOTSTRAP_KEY}, " in condition
+    assert f"l.objid::bigint = ANY (ARRAY[{BOOTSTRAP_KEY}, " in condition
+    assert f"l.classid = {LOCK_CLASS}\n" in condition
     assert str(lock_key("public") & 0xFFFFFFFF) in condition

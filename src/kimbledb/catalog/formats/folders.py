@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from attrs import frozen
 
@@ -90,6 +90,18 @@ def _check_file(entry: Entry, path: str, faults: list[Fault]) -> None:
         )
 
 
+class _Files(NamedTuple):
+    """The files in the folder of a migration."""
+
+    names: Collection[str]
+    #: Returns one of them.
+    entry: Callable[[str], Entry]
+
+
+def _file_in(folder: str, file: str) -> Entry:
+    return Entry(file, is_folder=False, where=f"{folder}/{file}")
+
+
 @frozen
 class _One:
     """Reads one migration after the other."""
@@ -115,38 +127,45 @@ class _One:
             name: The name of the migration.
         """
         faults = self.faults
-        present = {each.name: each for each in reading.list_entries(entry.where, path, faults, self.folder.home)}
-        owner = None if "apply.sql" in present else other_tools.owner_of_parts(present)
-        if owner is not None:
-            faults.append(owner.fault(path))
-            return Migration(name=name, number=number, location=path)
-        scripts = _read_files(present, _READ, path, faults)
-        faults.extend(_unknown_files(present, path))
-        if "apply.sql" not in present:
-            faults.append(Fault(f"{path}/apply.sql", "the file is missing", "write the SQL that makes the change"))
+        seen = self.folder.seen.get(name)
+        held = self.folder.held.get(name)
+        if seen is not None and seen.checksum == held:
+            # Hashing found no link and no unknown file.
+            files = _Files(seen.files, partial(_file_in, entry.where))
+            scripts = {file: Script.of_file(f"{path}/{file}", text) for file, text in seen.texts.items()}
+        else:
+            present = {each.name: each for each in reading.list_entries(entry.where, path, faults, self.folder.home)}
+            owner = None if "apply.sql" in present else other_tools.owner_of_parts(present)
+            if owner is not None:
+                faults.append(owner.fault(path))
+                return Migration(name=name, number=number, location=path)
+            files = _Files(present, present.__getitem__)
+            scripts = _read_files(files, _READ, path, faults)
+            faults.extend(_faults_in(present, path))
         applied: dict[Part, Script] = {"apply": scripts.get("apply.sql") or Script(f"{path}/apply.sql", "")}
         if _HOSTED in scripts and scripts[_HOSTED].text:
             applied["hosted"] = scripts[_HOSTED]
-        stated: dict[str, Any] = {"title": re.sub(r"[-_]+", " ", name.removesuffix(".sql")).strip()}
-        stated |= facts.of_head(applied["apply"], faults)
-        if facts.FILE in present:
+        stated = facts.of_head(applied["apply"], faults)
+        if facts.FILE in files.names:
             text = scripts[facts.FILE].text if facts.FILE in scripts else None
             read = facts.read(text, path, faults)
             # A file that cannot be read may allow what needs no transaction.
             stated |= {"transactional": False} if read is None else read
+        if "title" not in stated:
+            stated["title"] = re.sub(r"[-_]+", " ", name.removesuffix(".sql")).strip()
         transactional = stated.get("transactional", True)
         checksum = checksum_of(applied.values())
         # A text that history holds was checked when it was applied, and what lies beside it is checked when it is used.
-        is_held = self.folder.held.get(name) == checksum
+        is_held = held == checksum
         late: dict[str, Script | Callable[[], Script]]
         if is_held:
             late = {
-                file: partial(_read_late, present[file], f"{path}/{file}", transactional=transactional)
+                file: partial(_read_late, files, path, file, transactional=transactional)
                 for file in _READ_LATE
-                if file in present
+                if file in files.names
             }
         else:
-            beside = _read_files(present, _READ_LATE, path, faults)
+            beside = _read_files(files, _READ_LATE, path, faults)
             _check_scripts({**scripts, **beside}, faults, transactional=transactional)
             late = {**beside}
         return Migration(
@@ -162,48 +181,49 @@ class _One:
             read_queries=named_queries,
             **stated,
             **self.whole,
-            declare=self._declarations(present, path, name, applied, is_held=is_held),
+            declare=self._declarations(files, path, name, applied, is_held=is_held),
         )
 
     def _declarations(
-        self, present: Mapping[str, Entry], path: str, name: str, applied: Mapping[Part, Script], *, is_held: bool
+        self, files: _Files, path: str, name: str, applied: Mapping[Part, Script], *, is_held: bool
     ) -> Callable[[], Declarations]:
         """Return the function that reads the declarations of a migration."""
         together = self.together
         if self.folder.declared is not None:
             together.append(Recorded(self.folder.declared, applied, name, together))
-        elif declared.FILE in present:
-            source = reading.declarations_in(present[declared.FILE], f"{path}/{declared.FILE}")
+        elif declared.FILE in files.names:
+            source = reading.declarations_in(files.entry(declared.FILE), f"{path}/{declared.FILE}")
             together.append(Recorded(source, applied, None, together, is_held))
         else:
             return not_recorded
         return together[-1]
 
 
-def _read_files(
-    present: Mapping[str, Entry], files: Iterable[str], path: str, faults: list[Fault]
-) -> dict[str, Script]:
+def _read_files(files: _Files, wanted: Iterable[str], path: str, faults: list[Fault]) -> dict[str, Script]:
     """Return those of some files of a migration that can be read, by name."""
-    read = {file: read_script(present[file], f"{path}/{file}", faults) for file in files if file in present}
+    read = {file: read_script(files.entry(file), f"{path}/{file}", faults) for file in wanted if file in files.names}
     return {file: script for file, script in read.items() if script is not None}
 
 
-def _read_late(entry: Entry, path: str, *, transactional: bool) -> Script:
+def _read_late(files: _Files, path: str, file: str, *, transactional: bool) -> Script:
     """Return a file of a migration that history holds, at its first use.
 
     Raises:
         CatalogError: It has faults.
     """
     faults: list[Fault] = []
-    script = read_script(entry, path, faults)
+    script = read_script(files.entry(file), f"{path}/{file}", faults)
     if script is not None:
-        _check_scripts({entry.name: script}, faults, transactional=transactional)
+        _check_scripts({file: script}, faults, transactional=transactional)
     if script is None or faults:
         raise CatalogError(faults)
     return script
 
 
-def _unknown_files(present: Mapping[str, Entry], path: str) -> Iterator[Fault]:
+def _faults_in(present: Mapping[str, Entry], path: str) -> Iterator[Fault]:
+    """Yield the faults of the names in the folder of a migration."""
+    if "apply.sql" not in present:
+        yield Fault(f"{path}/apply.sql", "the file is missing", "write the SQL that makes the change")
     for name, entry in present.items():
         if name not in _FILES and entry.is_text:
             meant = difflib.get_close_matches(name.lower(), _FILES, n=1)

@@ -14,7 +14,6 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from kimbledb.execution.messages import END_OF_SCRIPT
 from kimbledb.execution.rehearsing import outcomes
 from kimbledb.execution.rehearsing.outcomes import Before, Columns, Outcome, Tables
 from kimbledb.execution.rehearsing.placeholders import numbered
@@ -26,6 +25,7 @@ from kimbledb.model.rehearsal import BrokenQuery
 from kimbledb.planning.sample_rows import filling, sample_tables
 from kimbledb.server import queries
 from kimbledb.server.driver import ServerError
+from kimbledb.server.loops import END_OF_SCRIPT
 from kimbledb.server.session import BEGIN, Session
 
 _NAME = "kimbledb_query"

@@ -13,7 +13,7 @@ from typing import Any
 from attrs import define, evolve, field, frozen
 
 from kimbledb.catalog import statements
-from kimbledb.execution.messages import END_OF_SCRIPT, Messages, before_script, check_reach
+from kimbledb.execution.messages import Messages, before_script, check_reach
 from kimbledb.execution.rehearsing import sights
 from kimbledb.execution.rehearsing.pieces import Piece, Stage, ahead_of, stages_of
 from kimbledb.execution.rehearsing.sights import Seen, Sight
@@ -31,6 +31,7 @@ from kimbledb.planning.rehearsed_rows import Asked, RowsSoFar
 from kimbledb.server import queries
 from kimbledb.server.codes import own_code
 from kimbledb.server.driver import ServerError
+from kimbledb.server.loops import END_OF_SCRIPT
 from kimbledb.server.session import Session
 from kimbledb.server.settings import PINNED_FOR_QUESTIONS, pin
 

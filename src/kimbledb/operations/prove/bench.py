@@ -284,7 +284,7 @@ class Bench:
             state = await history.look(session, SCHEMA)
             path = state.search_path(SCHEMA, self.catalog.extensions)
             objects = await snapshot.take(session, SCHEMA, path, reached=schemas_reached(self.catalog))
-            contents = queries.block("contents", schema_literal=quote_literal(SCHEMA))
+            contents = queries.block("contents", schema_literal=quote_literal(SCHEMA), names="NULL")
             settings = session.settings() + pin(PINNED_FOR_QUESTIONS)
             [answer] = await session.send(f"BEGIN READ ONLY;\n{settings}{contents}COMMIT;\n")
         return Look(objects, answer.value["tables"], answer.value["sequences"])

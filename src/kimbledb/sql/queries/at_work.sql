@@ -1,4 +1,9 @@
--- Of pg_locks AS l: the locks of runs that are at work. Only a hint, since one may end or begin at any moment.
-l.locktype = 'advisory' AND l.granted
+-- The server processes of runs that are at work: those that hold a lock of ours, and those that have said so for their session
+-- (ready.sql) and are active, or were until now: the lock is free for the moment from one migration to the next, and a client
+-- may be frozen. Only a hint, since a run may end or begin at any moment.
+SELECT l.pid FROM pg_locks AS l LEFT JOIN LATERAL pg_stat_get_activity(l.pid) AS a ON true
+WHERE l.locktype = 'advisory' AND l.granted AND l.pid <> pg_backend_pid()
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-  AND l.classid = {lock_class} AND l.objid::bigint = ANY (ARRAY[{keys}]::bigint[])
+  AND l.objid::bigint = ANY (ARRAY[{keys}]::bigint[])
+  AND (l.classid = {lock_class}
+       OR l.classid = {claim_class} AND (a.state = 'active' OR clock_timestamp() - a.state_change < interval '2 seconds'))

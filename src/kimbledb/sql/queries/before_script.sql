@@ -1,9 +1,5 @@
 -- Right before a script: what after_script.sql, check_reach.sql and check_history.sql will want to know of this moment.
-SELECT pg_catalog.set_config('kimbledb.settable', pinned.names::text, true),
-       -- By name: to ask for one costs a tenth of what it takes to list all of them with their sources.
-       pg_catalog.set_config('kimbledb.session_set', ARRAY(
-           SELECT coalesce(pg_catalog.current_setting(name, true), '') FROM pg_catalog.unnest(pinned.names) AS name)::text, true),
-       pg_catalog.pg_current_xact_id(),
+SELECT pg_catalog.pg_current_xact_id(),
        -- The newest type, and how many were made and altered: the counts go on from one transaction to the next.
        pg_catalog.set_config('kimbledb.types', pg_catalog.format('{%s, %s, %s}', (SELECT pg_catalog.max(oid) FROM pg_catalog.pg_type),
            pg_catalog.pg_stat_get_xact_tuples_inserted('pg_catalog.pg_type'::pg_catalog.regclass),
@@ -11,5 +7,4 @@ SELECT pg_catalog.set_config('kimbledb.settable', pinned.names::text, true),
        pg_catalog.set_config('kimbledb.schemas', (SELECT pg_catalog.jsonb_object_agg(oid, nspname) FROM pg_catalog.pg_namespace)::text, true),
        -- A script may rename these.
        pg_catalog.set_config('kimbledb.history', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
-           'migration_history', pg_catalog.to_regclass({history})::pg_catalog.oid, 'migration_log', pg_catalog.to_regclass({log})::pg_catalog.oid))::text, true)
-FROM (SELECT ({settable})::text[]) AS pinned (names);
+           'migration_history', pg_catalog.to_regclass({history})::pg_catalog.oid, 'migration_log', pg_catalog.to_regclass({log})::pg_catalog.oid))::text, true);

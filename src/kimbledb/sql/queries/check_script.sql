@@ -13,7 +13,10 @@ DECLARE
     written oid[];
     shaped oid[];
     changed oid[];
+    planned constant text := current_setting('plan_cache_mode');
 BEGIN
+    -- In a loop one plan serves all.
+    PERFORM set_config('plan_cache_mode', 'force_generic_plan', true);
     SELECT array_agg(relation), array_agg(relation) FILTER (WHERE relation >= 16384 AND mode <> 'RowExclusiveLock'),
            array_agg(relation) FILTER (WHERE mode = 'ShareLock'),
            array_agg(objid) FILTER (WHERE mode IN ('ExclusiveLock', 'AccessExclusiveLock') AND classid IN ('pg_proc'::regclass, 'pg_type'::regclass)),
@@ -23,4 +26,5 @@ BEGIN
     FROM pg_lock_status() CROSS JOIN LATERAL (SELECT relation >= 16384 AND relation::bigint <= newest) AS is_there (old)
     WHERE pid = pg_backend_pid() AND locktype IN ('relation', 'object') AND mode NOT IN ('AccessShareLock', 'RowShareLock');
 {parts}
+    PERFORM set_config('plan_cache_mode', planned, true);
 END

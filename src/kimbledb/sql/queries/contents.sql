@@ -1,18 +1,46 @@
 -- What the tables of a schema hold: for each its number of rows, a hash of its rows, and a hash of the values of each
 -- column, whatever the order of rows and columns; and the position of each sequence. History is left out, and so are
--- materialised views, whose rows come from others.
+-- materialised views, whose rows come from others. Where tables are named, it is about these, their children and their
+-- sequences alone, and says whether the transaction went further: what it has not locked, it has neither read nor changed.
 DECLARE
     one record;
     part jsonb;
     tables jsonb := '{}';
     sequences jsonb := '{}';
     position bigint;
+    names constant name[] := {names};
+    near oid[];
+    further boolean := false;
 BEGIN
+    IF names IS NOT NULL THEN
+        WITH RECURSIVE held (oid) AS (
+            SELECT c.oid FROM pg_class AS c WHERE c.relname = ANY (names)
+            UNION
+            SELECT i.inhrelid FROM held JOIN pg_inherits AS i ON i.inhparent = held.oid
+        )
+        SELECT array_agg(every.oid) INTO near
+        FROM (
+            SELECT held.oid FROM held
+            UNION ALL
+            SELECT d.objid
+            FROM held
+            JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = held.oid AND d.refobjsubid > 0
+                 AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
+        ) AS every;
+        further := EXISTS (
+            SELECT
+            FROM pg_locks AS l
+            JOIN pg_class AS c ON c.oid = l.relation
+            WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND c.oid >= 16384 AND c.relkind IN ('r', 'p', 'f', 'm', 'S')
+              AND c.oid <> ALL (coalesce(near, '{}'))
+              AND c.relname NOT IN ('migration_history', 'migration_log', 'migration_history_id_seq', 'migration_log_id_seq'));
+    END IF;
     FOR one IN
         SELECT c.relname AS name, format('%I.%I', {schema_literal}, c.relname) AS source, c.relkind AS kind
         FROM pg_class AS c
         WHERE c.relnamespace = {schema_literal}::regnamespace AND c.relkind IN ('r', 'S')
           AND c.relname NOT IN ('migration_history', 'migration_log', 'migration_history_id_seq', 'migration_log_id_seq')
+          AND (names IS NULL OR c.oid = ANY (near))
     LOOP
         IF one.kind = 'S' THEN
             EXECUTE format('SELECT CASE WHEN is_called THEN last_value END FROM %s', one.source) INTO position;
@@ -31,5 +59,5 @@ BEGIN
             tables := tables || jsonb_build_object(one.name, part);
         END IF;
     END LOOP;
-    RAISE INFO USING MESSAGE = jsonb_build_object('tables', tables, 'sequences', sequences)::text, ERRCODE = 'KD100';
+    RAISE INFO USING MESSAGE = jsonb_build_object('tables', tables, 'sequences', sequences, 'further', further)::text, ERRCODE = 'KD100';
 END

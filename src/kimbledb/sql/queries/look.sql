@@ -31,7 +31,9 @@ BEGIN
         'read_only', current_setting('default_transaction_read_only')::boolean,
         'database', current_database(),
         'database_oid', (SELECT oid::bigint FROM pg_database WHERE datname = current_database()),
-        'busy', EXISTS (SELECT FROM pg_locks AS l WHERE {at_work}),
+        'busy', EXISTS (
+{at_work}
+        ),
         'process_id', pg_backend_pid(),
         'settable', to_jsonb((
 {settable}
@@ -124,12 +126,17 @@ BEGIN
             PERFORM set_config('row_security', 'on', true);
         END IF;
         -- The row that counts comes last where several are of one name. A table without
-        -- `success` lists what is applied.
+        -- `success` lists what is applied. The other columns are long, and are not read. OFFSET 0 keeps a row from being
+        -- made into JSON again for each of its values.
         EXECUTE format(
             'SELECT coalesce(jsonb_agg(jsonb_build_array(r->''migration_name'', CASE WHEN r ? ''success'' THEN r->''success'' ELSE ''true'' END,
                         r->''checksum'', r->''applied_at'', r->''kimbledb_version'', r->''adopted'', r->''error_message'')
                         ORDER BY r->''success'' IS NOT DISTINCT FROM ''true'', r->''applied_at'' NULLS FIRST, place), ''[]'')
-             FROM (SELECT to_jsonb(h) AS r, ctid AS place FROM %I.migration_history AS h) AS shaped', schema_name) INTO rows;
+             FROM (SELECT to_jsonb(h) AS r, h.place FROM (SELECT ctid AS place%s FROM %I.migration_history) AS h OFFSET 0) AS shaped', (
+                 SELECT string_agg(format(', %I', a.attname), '') FROM pg_attribute AS a
+                 WHERE a.attrelid = history.oid AND NOT a.attisdropped AND a.attname IN (
+                     'migration_name', 'success', 'checksum', 'applied_at', 'kimbledb_version', 'adopted', 'error_message')),
+            schema_name) INTO rows;
         answer := answer || jsonb_build_object('history', rows);
         -- Whether adopt() has looked at the schema, where no row of ours shows that somebody did.
         IF head > 0 AND NOT jsonb_path_exists(rows, '$[*] ? (@[1] == true && @[4] != null)') THEN

@@ -4,8 +4,8 @@
 SELECT coalesce(jsonb_agg(p.oid::regprocedure::text ORDER BY p.oid::regprocedure::text), '[]')
 FROM pg_catalog.pg_proc AS p
 WHERE p.pronamespace IN (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = ANY ({schemas}))
-  AND EXISTS (SELECT FROM pg_catalog.pg_proc AS c WHERE c.proname = p.proname AND c.pronamespace = 'pg_catalog'::regnamespace)
-  AND NOT EXISTS (SELECT FROM pg_catalog.pg_proc AS c WHERE c.proname = p.proname AND c.pronamespace = 'pg_catalog'::regnamespace
-                  AND c.proargtypes = p.proargtypes)
+  -- One look-up by the index of names for each: NULL where pg_catalog has none of that name.
+  AND (SELECT bool_and(c.proargtypes <> p.proargtypes) FROM pg_catalog.pg_proc AS c
+       WHERE c.proname = p.proname AND c.pronamespace = 'pg_catalog'::regnamespace)
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d
                   WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')

@@ -1,3 +1,6 @@
--- The id of the newest entry of the log if a run wrote it for a migration; else an id that no entry has.
-coalesce((SELECT CASE WHEN event = 'apply' AND migration_name = {name} AND detail->>'run' = {run} THEN id END
-          FROM {schema}.migration_log ORDER BY id DESC LIMIT 1), -1)
+-- What the newest entry of the log is to be: its id as the plan saw it, or that of the transaction before this one in the
+-- same message, if the newest entry is the one that it wrote; else an id that no entry has.
+(SELECT coalesce((step->>'head')::bigint, (
+        SELECT CASE WHEN event = 'apply' AND migration_name = step->>'after' AND detail->>'run' = step->'detail'->>'run' THEN id END
+        FROM {schema}.migration_log ORDER BY id DESC LIMIT 1), -1)
+ FROM (SELECT current_setting('kimbledb.step')::jsonb) AS handed (step))

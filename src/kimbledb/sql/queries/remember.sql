@@ -23,6 +23,5 @@ BEGIN
             WHERE refclassid = 'pg_namespace'::regclass AND refobjid = pg_my_temp_schema()));
     END IF;
     PERFORM set_config('kimbledb.session', before::text, true);
-    -- To the client, too: it takes back what a rollback leaves.
-    RAISE INFO USING MESSAGE = before::text, ERRCODE = 'KD105';
+{begun}
 END

@@ -4,11 +4,9 @@ DECLARE
     platform constant text := CASE WHEN EXISTS (SELECT FROM pg_namespace WHERE nspname = 'auth')
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')) THEN 'hosted' ELSE 'bare' END;
     own_role constant oid := to_regrole(quote_ident(current_user));
-    names constant text[] := {names};
-    relations constant oid[] := ARRAY(SELECT to_regclass(each)::oid FROM unnest({relations}) WITH ORDINALITY AS one (each, place) ORDER BY place);
-    spaces constant text[] := {spaces};
-    homes constant oid[] := ARRAY[{homes}]::oid[];
-    found_part record;
+    relations constant oid[] := ARRAY(SELECT to_regclass(each)::oid FROM unnest({relations}::text[]) WITH ORDINALITY AS one (each, place) ORDER BY place);
+    homes constant oid[] := ARRAY(SELECT to_regnamespace(each)::oid FROM unnest({homes}::text[]) WITH ORDINALITY AS one (each, place) ORDER BY place);
+{arrays}    found_part record;
 BEGIN
     WITH step AS (
         SELECT one.place, one.each->>'name' AS name, one.each->('makes on ' || platform) AS makes,

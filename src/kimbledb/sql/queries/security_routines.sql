@@ -8,7 +8,7 @@ WITH api (oid, name) AS (
     WHERE pg_catalog.pg_has_role(person.oid, r.oid, 'USAGE') AND NOT person.rolsuper
 ),
 routine AS (
-    SELECT p.*, p.oid::regprocedure::text AS full_name
+    SELECT p.proowner, p.prolang, p.prosecdef, p.proconfig, p.proacl, p.prosqlbody, p.oid::regprocedure::text AS full_name
     FROM pg_catalog.pg_proc AS p
     WHERE p.pronamespace = (SELECT n.oid FROM pg_catalog.pg_namespace AS n WHERE n.nspname = {schema}) AND p.prokind <> 'a'
       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d

@@ -10,7 +10,8 @@ WITH api (oid, name) AS (
     WHERE pg_catalog.pg_has_role(person.oid, r.oid, 'USAGE') AND NOT person.rolsuper
 ),
 relation AS (
-    SELECT c.*, pg_catalog.format('%I.%I', n.nspname, c.relname) AS full_name, c.relname IN ('migration_history', 'migration_log') AS history
+    SELECT c.oid, c.relkind, c.relowner, c.relacl, c.relrowsecurity, c.relispartition, c.reloptions,
+           pg_catalog.format('%I.%I', n.nspname, c.relname) AS full_name, c.relname IN ('migration_history', 'migration_log') AS history
     FROM pg_catalog.pg_class AS c
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
     WHERE n.nspname = {schema} AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')

@@ -34,56 +34,53 @@ BEGIN
     WHERE p.oid >= 16384 AND CASE WHEN age(p.xmin) <= span THEN
             pg_xact_status((epoch + p.xmin::text::numeric)::text::xid8) = 'in progress'
             AND (SELECT n.nspname !~ '^pg_' FROM pg_namespace AS n WHERE n.oid = p.pronamespace) END;
-    IF relations IS NULL AND routines IS NULL THEN
-        CLOSE older;
-        PERFORM set_config('search_path', path, true);
-        RETURN;
-    END IF;
-    PERFORM set_config('kimbledb.young', coalesce(relations || routines, relations, routines)::text, true);
-    LOOP
-        FETCH older INTO was;
-        EXIT WHEN NOT FOUND;
-        IF was.tableoid = 'pg_class'::regclass THEN
-            relations := array_remove(relations, was.oid);
-        ELSE
-            routines := array_remove(routines, was.oid);
+    IF relations IS NOT NULL OR routines IS NOT NULL THEN
+        PERFORM set_config('kimbledb.young', coalesce(relations || routines, relations, routines)::text, true);
+        LOOP
+            FETCH older INTO was;
+            EXIT WHEN NOT FOUND;
+            IF was.tableoid = 'pg_class'::regclass THEN
+                relations := array_remove(relations, was.oid);
+            ELSE
+                routines := array_remove(routines, was.oid);
+            END IF;
+        END LOOP;
+        -- What an extension brings comes as it is.
+        IF EXISTS (SELECT FROM pg_extension WHERE age(xmin) <= span) THEN
+            relations := ARRAY(SELECT r FROM unnest(relations) AS r WHERE NOT EXISTS (
+                SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = r AND d.deptype = 'e'));
+            routines := ARRAY(SELECT r FROM unnest(routines) AS r WHERE NOT EXISTS (
+                SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = r AND d.deptype = 'e'));
         END IF;
-    END LOOP;
-    CLOSE older;
-    -- What an extension brings comes as it is.
-    IF EXISTS (SELECT FROM pg_extension WHERE age(xmin) <= span) THEN
-        relations := ARRAY(SELECT r FROM unnest(relations) AS r WHERE NOT EXISTS (
-            SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = r AND d.deptype = 'e'));
-        routines := ARRAY(SELECT r FROM unnest(routines) AS r WHERE NOT EXISTS (
-            SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = r AND d.deptype = 'e'));
+        -- Where a script runs statement by statement: what its earlier statements made.
+        relations := relations || nullif(current_setting('kimbledb.closed_relations'), '')::oid[];
+        routines := routines || nullif(current_setting('kimbledb.closed_routines'), '')::oid[];
+        PERFORM set_config('kimbledb.closed_relations', coalesce(relations::text, ''), true),
+                set_config('kimbledb.closed_routines', coalesce(routines::text, ''), true);
+        SELECT array_agg(oid), array_agg(quote_ident(rolname)) INTO closed_to, names
+        FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role');
+        FOR each IN
+            -- A relation without a list of its own is its owner's alone; a routine without one is everybody's.
+            SELECT open.what, string_agg(open.name, ', ') AS names, open.owner
+            FROM (
+                SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass::text, c.relowner
+                FROM pg_class AS c
+                WHERE c.oid = ANY (relations)
+                  AND (c.relacl IS NOT NULL
+                       OR EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attacl IS NOT NULL))
+                UNION ALL
+                SELECT 'ROUTINE', p.oid::regprocedure::text, p.proowner
+                FROM pg_proc AS p
+                WHERE p.oid = ANY (routines)
+            ) AS open (what, name, owner)
+            GROUP BY open.what, open.owner
+        LOOP
+            -- An owner keeps what is its own.
+            EXECUTE format('REVOKE ALL ON %s %s FROM %s', each.what, each.names,
+                array_to_string('PUBLIC'::text || CASE WHEN each.owner = ANY (closed_to)
+                    THEN array_remove(names, names[array_position(closed_to, each.owner)]) ELSE names END, ', '));
+        END LOOP;
     END IF;
-    -- Where a script runs statement by statement: what its earlier statements made.
-    relations := relations || nullif(current_setting('kimbledb.closed_relations'), '')::oid[];
-    routines := routines || nullif(current_setting('kimbledb.closed_routines'), '')::oid[];
-    PERFORM set_config('kimbledb.closed_relations', coalesce(relations::text, ''), true),
-            set_config('kimbledb.closed_routines', coalesce(routines::text, ''), true);
-    SELECT array_agg(oid), array_agg(quote_ident(rolname)) INTO closed_to, names
-    FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role');
-    FOR each IN
-        -- A relation without a list of its own is its owner's alone; a routine without one is everybody's.
-        SELECT open.what, string_agg(open.name, ', ') AS names, open.owner
-        FROM (
-            SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass::text, c.relowner
-            FROM pg_class AS c
-            WHERE c.oid = ANY (relations)
-              AND (c.relacl IS NOT NULL
-                   OR EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attacl IS NOT NULL))
-            UNION ALL
-            SELECT 'ROUTINE', p.oid::regprocedure::text, p.proowner
-            FROM pg_proc AS p
-            WHERE p.oid = ANY (routines)
-        ) AS open (what, name, owner)
-        GROUP BY open.what, open.owner
-    LOOP
-        -- An owner keeps what is its own.
-        EXECUTE format('REVOKE ALL ON %s %s FROM %s', each.what, each.names,
-            array_to_string('PUBLIC'::text || CASE WHEN each.owner = ANY (closed_to)
-                THEN array_remove(names, names[array_position(closed_to, each.owner)]) ELSE names END, ', '));
-    END LOOP;
+    CLOSE older;
     PERFORM set_config('search_path', path, true);
 END

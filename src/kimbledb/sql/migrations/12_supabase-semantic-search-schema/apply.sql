@@ -457,19 +457,20 @@ AS $function$
            am.amname::text,
            ind.indisvalid AND ind.indisready,
            pg_relation_size(idx.oid),
-           usage.idx_scan,
-           rows.n_live_tup,
-           rows.n_dead_tup,
+           pg_stat_get_numscans(idx.oid),
+           rows.live,
+           rows.dead,
            CASE
                WHEN NOT (ind.indisvalid AND ind.indisready)
                    THEN format('not valid, so not used: REINDEX INDEX CONCURRENTLY %I', idx.relname)
-               WHEN rows.n_dead_tup > 1000 AND rows.n_dead_tup > rows.n_live_tup / 5
+               WHEN rows.dead > 1000 AND rows.dead > rows.live / 5
                    THEN format('many dead rows, which every search wades through: VACUUM %I', tab.relname)
-               WHEN rows.n_live_tup > 1000 AND rows.last_analyze IS NULL AND rows.last_autoanalyze IS NULL
+               WHEN rows.live > 1000
+                       AND coalesce(pg_stat_get_last_analyze_time(tab.oid), pg_stat_get_last_autoanalyze_time(tab.oid)) IS NULL
                    THEN format('the planner has no statistics: ANALYZE %I', tab.relname)
                WHEN pg_relation_size(idx.oid) > pg_size_bytes(current_setting('shared_buffers'))
                    THEN 'larger than shared_buffers: searches read from disk'
-               WHEN usage.idx_scan = 0 AND rows.n_live_tup > 10000
+               WHEN pg_stat_get_numscans(idx.oid) = 0 AND rows.live > 10000
                    THEN 'not used since the statistics were reset: look at the queries with EXPLAIN'
                ELSE 'none'
            END
@@ -477,8 +478,7 @@ AS $function$
     JOIN pg_catalog.pg_class AS idx ON idx.oid = ind.indexrelid
     JOIN pg_catalog.pg_class AS tab ON tab.oid = ind.indrelid
     JOIN pg_catalog.pg_am AS am ON am.oid = idx.relam
-    LEFT JOIN pg_catalog.pg_stat_user_indexes AS usage ON usage.indexrelid = idx.oid
-    LEFT JOIN pg_catalog.pg_stat_user_tables AS rows ON rows.relid = tab.oid
+    CROSS JOIN LATERAL (SELECT pg_stat_get_live_tuples(tab.oid), pg_stat_get_dead_tuples(tab.oid)) AS rows (live, dead)
     WHERE tab.relnamespace = quote_ident(current_schema())::regnamespace AND am.amname IN ('hnsw', 'ivfflat')
     ORDER BY pg_relation_size(idx.oid) DESC, idx.relname
 $function$;

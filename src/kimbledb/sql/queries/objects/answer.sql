@@ -20,6 +20,11 @@ SELECT json_build_object('details', {details}::json, 'objects', coalesce(json_ag
         -- when: owner
         , pg_get_userbyid(owner)
         -- end
+        -- when: home
+        , CASE WHEN kind IN ('table', 'view', 'column', 'function') THEN json_build_array(class::regclass::text, oid::bigint)
+          ELSE coalesce((SELECT json_build_array(part.class::regclass::text, part.oid::bigint) FROM ({part_of:answered}) AS part (class, oid)),
+                        json_build_array(class::regclass::text, oid::bigint)) END
+        -- end
     )
     -- end
     WHEN expressions IS NULL THEN json_build_array(kind, name, facts)
