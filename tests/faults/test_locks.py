@@ -251,6 +251,38 @@ async def test_a_migrations_own_limit(database: str, steps: Steps) -> None:
     await holds(database, folder.catalog)
 
 
+async def test_who_says_that_it_is_at_work_keeps_nobody_out(database: str, steps: Steps) -> None:
+    """A run gives way to a session that says so and works, is told who it is, and goes on where that one is idle."""
+    folder = steps("a", "b")
+    told: list[Event] = []
+    # "kdb3", as a session of ours takes it before it sends several migrations.
+    claim = f"SELECT pg_advisory_lock_shared({0x6B646233}, {lock_key('public')})"
+    async with session(database, claim) as (worker, pid):
+        working = asyncio.create_task(worker.execute("SELECT pg_sleep(30)"))
+
+        async def begun() -> Any:
+            return await sql(database, "SELECT max(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
+
+        await eventually(begun)
+        run = asyncio.create_task(
+            kimbledb.migrate(database, catalog=folder.catalog, options=OPTIONS, progress=told.append)
+        )
+
+        async def waiting() -> bool:
+            return any(f"pid {pid}," in each for event in told if isinstance(event, Waiting) for each in event.blockers)
+
+        await eventually(waiting)
+        assert await whole(database, folder.catalog) == []
+        await sql(database, "SELECT pg_cancel_backend($1)", pid)
+        with pytest.raises(asyncpg.QueryCanceledError):
+            await working
+
+        report = await run
+
+    assert names(report.applied) == ["a.sql", "b.sql"]
+    await nothing_left(database)
+
+
 async def test_a_statement_that_an_operator_cancels(database: str, steps: Steps) -> None:
     """A cancelled statement is told from one that took too long, and is not run again by itself (faults 18)."""
     folder = steps("a", "b", after={"b": SLEEP})

@@ -87,8 +87,8 @@ async def ready(session: Session, schema: str, *, connected_here: bool) -> bool:
         connected_here: Whether its connection was opened here.
 
     Returns:
-        Whether the server's session is this one's alone; then it keeps, until it ends, the limits of the call and how transactions begin, and
-        shows others that this run is at work until the last of the migrations is sent.
+        Whether the server's session is this one's alone. Then it keeps, until it ends, the limits of the call and the way
+        in which its transactions begin, and shows others that this run is at work until the last migration is sent.
 
     Raises:
         Retry: What takes long to write, and to be read by the server, would be refused.

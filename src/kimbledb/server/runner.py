@@ -211,6 +211,7 @@ async def meanwhile(answer: Coroutine[Any, Any, T], work: Callable[[], R]) -> tu
         await asyncio.sleep(0)  # the question is sent
         done = work()
     except BaseException:
+        # On a cancellation, too: nobody waits for the answer any more.
         asked.cancel()
         await asyncio.gather(asked, return_exceptions=True)
         raise

@@ -24,16 +24,7 @@ from kimbledb.server.driver import Connection, DriverError, MisuseError, Notice,
 from kimbledb.server.locks import LOCK_CLASS
 from kimbledb.server.options import Options
 from kimbledb.server.search_path import gaps_of, guard_of, path_of
-from kimbledb.server.settings import (
-    LEXING,
-    LIMITS,
-    PINNED,
-    PINNED_FOR_QUESTIONS,
-    durable,
-    limits_of,
-    pin,
-    setting,
-)
+from kimbledb.server.settings import LEXING, LIMITS, PINNED, PINNED_FOR_QUESTIONS, durable, limits_of, pin, setting
 
 #: The first statement of every transaction that writes.
 BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"

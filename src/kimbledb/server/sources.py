@@ -150,6 +150,7 @@ class KeptConnection:
                 self._connection = await self._lent.enter_async_context(self._source.lend(label, options))
             yield self._connection
         except BaseException as error:
+            # In what state the connection is, and whether it is of more use, is judged where it was lent.
             self._connection = None
             await self._lent.__aexit__(type(error), error, error.__traceback__)
             raise
