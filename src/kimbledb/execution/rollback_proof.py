@@ -26,6 +26,7 @@ from kimbledb.execution import error_location
 from kimbledb.execution.messages import Messages, keep_older, take_back
 from kimbledb.execution.rollback_scripts import grants_of
 from kimbledb.execution.work import Work
+from kimbledb.inspection.data_loss import may_undo_parts
 from kimbledb.model.migration import Migration
 from kimbledb.model.names import quote_array, quote_literal
 from kimbledb.model.objects import DatabaseObject, Key, parts_of, quoted
@@ -112,7 +113,7 @@ class RollbackProof:
     ) -> str | None:
         """Return the reason why sample rows are not those of before, or None. The migration is rolled back already."""
         sql = f"{migration.apply_sql}\n{migration.hosted_sql}\n{derived.script.text}"
-        if "exception" not in sql.lower():  # a block that fails gives its locks back
+        if not may_undo_parts(sql):  # a part that is rolled back gives its locks back
             near = sample_tables(objects, sql)
             try:
                 return await self._of_rows_in(
