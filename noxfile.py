@@ -173,9 +173,10 @@ def wheel(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the documentation; a broken link is an error."""
+    """Build the site of the documentation into ``site``, and check it: each link, file and search."""
     session.install("-e", ".[docs]")
-    session.run("mkdocs", "build", "--strict", *session.posargs)
+    session.run("zensical", "build", "--clean", "--strict")
+    session.run("python", "-m", "tools.check_site", "site")
 
 
 @nox.session

@@ -15,7 +15,10 @@ from attrs import frozen
 
 from kimbledb._embedded import programs
 
+ROOT = Path(__file__).parents[2]
 _BLOCK = re.compile(r'^```(?P<language>\w+)(?: title="(?P<title>[^"]+)")?\n(?P<text>.*?)^```', re.DOTALL | re.MULTILINE)
+#: What puts a file into a page.
+_SNIPPET = re.compile(r'^--8<--(?:\n(?P<file>\S+)\n--8<--| "(?P<one>[^"]+)")\n', re.MULTILINE)
 #: What differs from run to run, and what stands in its place.
 _VARYING = (
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+(?:Z|\+00:00)?)?"), "<time>"),
@@ -61,9 +64,13 @@ class Command:
 
 
 def blocks_of(page: Path) -> list[Block]:
-    """Return the blocks of a page, in their order."""
-    text = page.read_text(encoding="utf-8")
+    """Return the blocks of a page, in their order. A file that a mark puts into one is in its text."""
+    text = _SNIPPET.sub(_file_shown, page.read_text(encoding="utf-8"))
     return [Block(found["language"], found["title"], found["text"]) for found in _BLOCK.finditer(text)]
+
+
+def _file_shown(mark: re.Match[str]) -> str:
+    return (ROOT / (mark["file"] or mark["one"])).read_text(encoding="utf-8")
 
 
 def commands_of(block: Block) -> Iterator[Command]:
