@@ -351,7 +351,6 @@ class ForeignHistoryError(HistoryError):
     """
 
     def __init__(self, histories: Sequence[str], claimed: Sequence[str], unknown: Sequence[str]) -> None:
-        first = (*claimed, *unknown)[0]
         super().__init__(
             f"{'; '.join(histories)}; kimbledb has applied nothing here\n"
             + (
@@ -360,8 +359,12 @@ class ForeignHistoryError(HistoryError):
                 else f"the database does not show whether {few(unknown)} already ran; nothing was run"
             ),
             hint="`kimbledb adopt` records the migrations that it can prove, and those that only such a history can show; "
-            "migrate() then runs all others. Before that, record each of the others that was applied: "
-            f"`kimbledb stamp {first}`",
+            "migrate() then runs all others."
+            + (
+                f" Before that, record each of the others that was applied: `kimbledb stamp {unknown[0]}`"
+                if unknown
+                else ""
+            ),
         )
         self.histories = tuple(histories)
         self.claimed = tuple(claimed)

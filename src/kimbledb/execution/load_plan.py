@@ -194,9 +194,8 @@ async def by_evidence(session: Session, goal: Goal, loaded: LoadedPlan, shown: E
     from kimbledb.inspection import foreign_histories  # as above
 
     state = loaded.state
-    plan, foreign = await foreign_histories.with_histories(
-        session, evolve(goal.plan(state.history, shown), place=loaded.plan.place), state, goal.schema, goal.catalog
-    )
+    plan = evolve(goal.plan(state.history, shown), place=loaded.plan.place)
+    plan, foreign = await foreign_histories.with_histories(session, plan, shown, state, goal.schema, goal.catalog)
     return LoadedPlan(state=state, evidence=shown, plan=plan, is_final=True, foreign=foreign)
 
 
