@@ -63,6 +63,10 @@ class Call:
         return joined
 
     @property
+    def folder(self) -> str:
+        return self._configuration.folder
+
+    @property
     def schema(self) -> str | None:
         return self.schemas[0]
 

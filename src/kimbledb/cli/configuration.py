@@ -34,11 +34,16 @@ BUILTIN: Final = "builtin"
 class Configuration:
     """The values of ``[tool.kimbledb]``."""
 
-    #: The catalogs, as ``--catalog`` takes them.
+    #: The catalogs, as ``--catalog`` takes them: relative to the current folder, or absolute.
     catalog: tuple[str, ...] = ()
     #: The target schema, or None.
     schema: str | None = None
     options: Options = field(factory=Options)
+
+    @property
+    def folder(self) -> str:
+        """The folder of the project's own migrations: the last catalog, which builds on the others; else ``migrations``."""
+        return next((each for each in reversed(self.catalog) if each != BUILTIN), "migrations")
 
 
 def read(folder: Path) -> Configuration:
@@ -65,7 +70,7 @@ def read(folder: Path) -> Configuration:
         raise ConfigurationError(f"{file}: tool.kimbledb is no table", hint="write [tool.kimbledb]")
     _check(table, _KEYS, f"{file}, [tool.kimbledb]")
     return Configuration(
-        catalog=tuple(_folder(each, file) for each in _texts(table.get("catalog", ()), "catalog", file)),
+        catalog=tuple(_folder(each, file, folder) for each in _texts(table.get("catalog", ()), "catalog", file)),
         schema=next(iter(_texts(table.get("schema", ()), "schema", file, only=True)), None),
         options=_options(table.get("options", {}), file),
     )
@@ -100,8 +105,9 @@ def _texts(value: object, key: str, file: Path, *, only: bool = False) -> tuple[
     return tuple(texts)
 
 
-def _folder(name: str, file: Path) -> str:
-    return name if name == BUILTIN else str(file.parent / name)
+def _folder(name: str, file: Path, folder: Path) -> str:
+    # Messages show the name as it stands in the file, if that is how a command in this folder would call it.
+    return name if name == BUILTIN or file.parent == folder else str(file.parent / name)
 
 
 def _options(table: object, file: Path) -> Options:

@@ -55,6 +55,10 @@ class Invocation(Protocol):
         """
 
     @property
+    def folder(self) -> str:
+        """The folder of the project's own migrations, of pyproject.toml, else ``migrations``."""
+
+    @property
     def schema(self) -> str | None:
         """The target schema, or None for the default."""
 

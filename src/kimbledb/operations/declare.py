@@ -392,7 +392,9 @@ def _umask() -> int:
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("directory", nargs="?", metavar="DIR", help="the folder of migrations (migrations)")
+    parser.add_argument(
+        "directory", nargs="?", metavar="DIR", help="the folder of migrations (that of pyproject.toml, else migrations)"
+    )
     parser.add_argument("--catalog", metavar="DIR", help="the same")
     parser.add_argument(
         "--base", metavar="DIR", help="the folder of migrations on which they build (the built-in ones, if required)"
@@ -408,7 +410,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 async def command(invocation: Invocation) -> int:
     """Record from a server what each migration of a folder makes, changes and drops."""
     given = invocation.given
-    directory = given.directory or given.catalog or "migrations"
+    directory = given.directory or given.catalog or invocation.folder
     base = None if given.base is None else Catalog.from_directory(given.base)
     report = await declare(directory, base=base, server=given.server, output=given.output, check=given.check)
     invocation.show(report)

@@ -27,6 +27,16 @@ def test_a_project_says_what_every_call_would_repeat(tmp_path: Path) -> None:
     assert found.catalog == ("builtin", str(tmp_path / "db"))
     assert found.schema == "shop"
     assert found.options == kimbledb.Options(lock_timeout=5)
+    assert read(tmp_path).catalog == ("builtin", "db")  # messages show what a command in this folder would take
+
+
+@pytest.mark.parametrize(
+    ("catalog", "folder"),
+    [("", "migrations"), ('"builtin"', "migrations"), ('"db/own"', "db/own"), ('"base", "own", "builtin"', "own")],
+)
+def test_the_folder_of_new_migrations_is_the_last_of_the_project(tmp_path: Path, catalog: str, folder: str) -> None:
+    """New migrations belong to the last folder of the project, which builds on the others; else to ``migrations``."""
+    assert read(written(tmp_path, f"[tool.kimbledb]\ncatalog = [{catalog}]")).folder == folder
 
 
 def test_a_project_without_a_table_changes_nothing(tmp_path: Path) -> None:
