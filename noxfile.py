@@ -202,6 +202,13 @@ def order(session: nox.Session) -> None:
 
 
 @nox.session
+def notebook(session: nox.Session) -> None:
+    """Execute docs/notebooks/tour.ipynb, and write the outputs that have changed: ``-- --check`` compares."""
+    session.install("-e", ".[dev]")
+    session.run("python", "-m", "tools.notebook", *session.posargs)
+
+
+@nox.session
 def new(session: nox.Session) -> None:
     """Make the folder of a new built-in migration: ``nox -s new -- add-invoices``."""
     session.install("-e", ".[cli]")

@@ -1,7 +1,7 @@
 """Write the files that are made from the code.
 
 These are the document's page, all migrations as one SQL file, the picture of the plan, the
-stub of the public names, and the table of rooms in CONTRIBUTING.md. ``nox -s order`` writes
+page of the notebook, the stub of the public names, and the table of rooms in CONTRIBUTING.md. ``nox -s order`` writes
 them. ``nox -s order -- --check`` only compares them, as a test does.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import kimbledb
 from kimbledb.planning.derived_rollback import Objects, derive, objects_after
-from tools import public_names, rooms, trace_picture
+from tools import notebook, public_names, rooms, trace_picture
 
 ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "tests" / "data" / "MIGRATION_ORDER.md"
@@ -177,6 +177,7 @@ def _code(text: str) -> str:
 FILES: dict[str, Callable[[], str]] = {
     "docs/migration-order.md": page,
     "docs/run-all-migrations.sql": kimbledb.render,
+    "docs/tour.md": notebook.page,
     "docs/images/plan.svg": lambda: kimbledb.Planner(kimbledb.Catalog.builtin()).plan().to_svg(),
     "docs/images/trace.svg": trace_picture.picture,
     "src/kimbledb/__init__.pyi": public_names.stub,

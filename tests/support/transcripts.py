@@ -30,7 +30,7 @@ _VARYING = (
     (re.compile(r"\b\d+\.\d+ s\b"), "<seconds>"),
     (re.compile(r"\b\d+\.\d\d\d?\b"), "<seconds>"),
     (re.compile(r'(PostgreSQL |server = ")\d+\.\d+'), r"\1<version>"),
-    (re.compile(r"\bkp1-[0-9a-f]{32}-[0-9a-f]{14}\b"), "<fingerprint>"),
+    (re.compile(r"\bkp1-[0-9a-f]{12}(?:…|[0-9a-f]{20}-[0-9a-f]{14}\b)"), "<fingerprint>"),
     # Columns are as wide as their longest cell.
     (re.compile(r"(?<=\S) {2,}"), " "),
     # The notes of a plan stand below its last column.
