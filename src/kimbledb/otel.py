@@ -89,7 +89,7 @@ def uninstrument() -> None:
 
 
 class Instrumentor:
-    """What ``opentelemetry-instrument`` makes and calls, by the entry point ``opentelemetry_instrumentor``."""
+    """The instrumentor that ``opentelemetry-instrument`` loads by the entry point ``opentelemetry_instrumentor``."""
 
     def instrument(
         self,

@@ -1,4 +1,4 @@
-"""What tools add to a script and kimbledb does by itself, taken off: each in words, for the plan.
+"""Remove statements that other tools add to a script and that kimbledb runs by itself; name each for the plan.
 
 These are the BEGIN and the COMMIT around a script, extensions that are made in a schema of their own, what pg_dump writes
 for its session, and the revisions that Alembic records.

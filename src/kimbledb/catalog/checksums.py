@@ -30,7 +30,7 @@ _FLAGS: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONB
 
 
 class Checksums(NamedTuple):
-    """What hashing shows of a catalog."""
+    """The checksums of a catalog's files."""
 
     #: The checksum of each migration, by its name.
     of: Mapping[str, str]
@@ -39,7 +39,7 @@ class Checksums(NamedTuple):
 
 
 class Seen:
-    """What hashing read of a migration: where history holds its checksum, it need not be read again."""
+    """A migration as hashed: if history holds its checksum, its files need no parsing."""
 
     def __init__(self, checksum: str, files: Collection[str], texts: Mapping[str, str]) -> None:
         """Note it.

@@ -29,7 +29,7 @@ _MOST_DIGITS: Final = 18
 
 @frozen(kw_only=True, eq=False)
 class Draft:
-    """What a reader found of one migration."""
+    """One migration as a reader found it, before it is checked."""
 
     #: Its name, as the users of its tool say it.
     name: str

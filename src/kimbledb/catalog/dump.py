@@ -1,4 +1,4 @@
-"""What pg_dump and Alembic write beside the schema, and extensions that are made in a schema, found and taken off."""
+"""Find and remove the settings that pg_dump and Alembic write beside the schema, and a schema named by CREATE EXTENSION."""
 
 from __future__ import annotations
 

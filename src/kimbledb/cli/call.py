@@ -140,7 +140,7 @@ class Call:
                 self._tell("the throwaway server is gone with its data; --embedded DIR keeps them")
 
     def _tell(self, text: str) -> None:
-        """Say where the call is at work: on standard error, since a file may be on standard output."""
+        """Name the server, database and schema on standard error, since standard output may be a file."""
         if not self._is_quiet:
             print(f"kimbledb: {printable(text)}", file=sys.stderr)
 

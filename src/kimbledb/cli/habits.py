@@ -1,4 +1,4 @@
-"""What people type by habit of another tool, and what it is called here."""
+"""Commands and options of other tools, with their names in kimbledb."""
 
 from __future__ import annotations
 

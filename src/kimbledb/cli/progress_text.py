@@ -1,4 +1,4 @@
-"""What a call is doing, and what is in its way, as the command line shows them."""
+"""The progress of a call, and the locks that it waits for, as the command line shows them."""
 
 from __future__ import annotations
 

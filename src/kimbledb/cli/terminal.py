@@ -1,4 +1,4 @@
-"""What the command line shows: with rich where it is installed and there is a terminal, else plain lines."""
+"""The output of the command line: rich in a terminal, if it is installed, else plain lines."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Display:
-    """Where the command line writes. It is a progress callable, too: ``progress=Display(sys.stderr)``.
+    """A stream of the command line. Also a progress callable: ``progress=Display(sys.stderr)``.
 
     Args:
         stream: Where to; standard output where None. Tables, colours and a bar are

@@ -1,4 +1,4 @@
-"""How operations are carried out: the run, its plan, its transactions, its backup, and the place of an error.
+"""Carrying out an operation: the run, its plan, its transactions, its backup, and the location of an error.
 
 A migration passes through these files, in this order:
 

@@ -43,7 +43,7 @@ _HEAD = "SET LOCAL check_function_bodies = off;\n"
 
 @frozen(eq=False, kw_only=True)
 class Background:
-    """What a completion is measured against, beside the schema itself."""
+    """The facts beside the schema itself against which a completion is checked."""
 
     #: The migrations that are applied, and the one that is completed, in the order of the plan.
     migrations: Sequence[Migration]

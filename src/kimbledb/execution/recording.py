@@ -34,7 +34,7 @@ from kimbledb.planning.fold import fold
 
 @frozen
 class Known:
-    """What the declarations of a migration say of one platform."""
+    """The declarations of a migration for one platform."""
 
     effect: Effect
     statements: tuple[DeclaredStatement, ...]
@@ -46,7 +46,7 @@ class Known:
 
 @frozen
 class Recorded:
-    """What a recorder learned of a migration on one platform."""
+    """The recorded declarations of a migration on one platform."""
 
     migration: Migration
     #: Its effect.

@@ -138,7 +138,7 @@ class RecordingDatabase:
         await self.session.transact(self.messages.begin(self._work(migration)), self._ahead(migration))
 
     async def begin_hosted(self, migration: Migration) -> None:
-        """Go on, in the open transaction, with the statements of hosted.sql.
+        """Run the statements of hosted.sql in the open transaction.
 
         Raises:
             MigrationError: A deferred constraint or trigger failed.

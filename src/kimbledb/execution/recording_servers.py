@@ -37,7 +37,7 @@ _NO_SERVER = "record from a server that has it: --server DSN"
 
 @frozen
 class Learned:
-    """What was learned of a catalog on one platform."""
+    """The recorded declarations of a catalog on one platform."""
 
     #: Whether it is the hosted platform.
     hosted: bool

@@ -20,7 +20,7 @@ class StatementLog:
     """Reads and writes the entries about the statements of one script."""
 
     def __init__(self, worker: Session, schema: str, work: Work) -> None:
-        """Know of no constraint yet.
+        """Start with no known constraint.
 
         Args:
             worker: The session that runs the statements.

@@ -54,7 +54,7 @@ _RECORDED = "KD102"
 
 @frozen
 class Rehearsed:
-    """What scripts did in a transaction that was rolled back."""
+    """The effects of the scripts in a transaction that was rolled back."""
 
     #: The data that would be lost.
     measured: Measured

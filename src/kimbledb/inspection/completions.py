@@ -147,7 +147,7 @@ class _Foresight:
         self.rows = LaterRows.of(self.found)
 
     def run_script(self, step: Step, migrations: Sequence[Migration], *, asks: bool = True) -> None:
-        """Let the script of a step run.
+        """Run the script of a step.
 
         Args:
             step: The step.
@@ -162,7 +162,7 @@ class _Foresight:
     async def complete(
         self, step: Step, unfinished: Unfinished, question: str | None, large: frozenset[str], *, must: bool
     ) -> None:
-        """Let a step be completed, and ask what the rows allow.
+        """Complete a step, after asking what the rows allow.
 
         Args:
             step: The step.

@@ -70,7 +70,7 @@ Suspect = dict[str, Any]
 
 @frozen(kw_only=True)
 class Guard:
-    """How the losses of one transaction are measured."""
+    """The measurement of the losses of one transaction."""
 
     schema: str
     #: The objects outside of the schema that the migration declares to reach, as in its facts.

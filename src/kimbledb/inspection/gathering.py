@@ -20,7 +20,7 @@ from kimbledb.server.session import Session
 
 @frozen(eq=False)
 class Looked:
-    """What a database shows of declared objects."""
+    """The state of declared objects in a database."""
 
     #: The objects of the schema.
     found: Snapshot

@@ -146,7 +146,7 @@ def declared_by(migration: Migration, *, hosted: bool) -> list[Declared]:
 
 @frozen
 class Site:
-    """Where objects are looked up and their expressions are printed."""
+    """The session in which objects are looked up and their expressions printed."""
 
     #: The target schema.
     schema: str
@@ -297,7 +297,7 @@ def _check(item: Declared, fault: str, detail: str, migration: Migration) -> Che
 
 @define
 class _Lookup:
-    """What one lookup finds."""
+    """The result of one lookup."""
 
     #: The names of the objects, without quotes.
     own: dict[str, None] = field(factory=dict)

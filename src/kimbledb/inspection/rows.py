@@ -1,4 +1,4 @@
-"""What the rows of a schema allow: which tables hold any, which columns hold NULL, which rows break what is declared."""
+"""Query the rows of a schema: tables that hold any, columns that hold NULL, rows that violate declared constraints."""
 
 from __future__ import annotations
 

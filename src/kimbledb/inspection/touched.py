@@ -90,7 +90,7 @@ def function(
 
 @frozen(eq=False)
 class Change:
-    """What a transaction did to the objects of a snapshot, as far as the server can tell."""
+    """The objects of a snapshot that a transaction touched, as far as the server can tell."""
 
     before: Held
     #: The touched objects, as they are now.

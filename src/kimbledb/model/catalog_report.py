@@ -17,7 +17,7 @@ from kimbledb.model.text import counted, few, one_line
 
 
 class Proof(enum.StrEnum):
-    """What is tried of a migration."""
+    """A property of a migration that ``prove()`` tries."""
 
     #: It is applied to an empty database after all migrations before it, and its checks pass.
     APPLY = "apply"
@@ -60,7 +60,7 @@ class CatalogCase:
 
     @property
     def what(self) -> str:
-        """What was tried, in words."""
+        """The trial, in words."""
         return f"{self.kind} {one_line(self.detail)}" if self.detail else str(self.kind)
 
     def __str__(self) -> str:
@@ -83,7 +83,7 @@ class CatalogReport(Report):
 
     @cached_property
     def failures(self) -> tuple[CatalogCase, ...]:
-        """What failed. Each has ``.migration``, ``.kind`` and ``.message``."""
+        """The failures. Each has ``.migration``, ``.kind`` and ``.message``."""
         return tuple(case for case in self.cases if case.message is not None)
 
     @property
@@ -98,7 +98,7 @@ class CatalogReport(Report):
 
     @property
     def summary(self) -> str:
-        """How much was tried, where, and how much of it failed, in one line."""
+        """The number of trials, their servers, and the number of failures, in one line."""
         tried = [case for case in self.cases if case.skipped is None]
         platforms = " and ".join(dict.fromkeys(case.platform for case in self.cases))
         verdict = "all held" if self.ok else f"{len(self.failures)} FAILED"

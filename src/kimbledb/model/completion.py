@@ -100,7 +100,7 @@ class Batches:
 
 @frozen(kw_only=True)
 class Completion:
-    """What brings the rest of a migration, in place of its script or, for a repair, before it."""
+    """The statements that bring the rest of a migration, in place of its script or, for a repair, before it."""
 
     #: The statements, in order, for a search_path with the target schema first.
     statements: tuple[str, ...] = field(default=(), repr=False)
@@ -171,7 +171,7 @@ class Completion:
 
     @property
     def acts(self) -> dict[str, list[str]]:
-        """What it does, and the names of all that it does this to. Acts on nothing are left out."""
+        """Each act with the names of the objects on which it acts; acts on nothing are left out."""
         acts = {
             "makes": map(str, self.made),
             "converts": map(str, self.converted),
@@ -185,7 +185,7 @@ class Completion:
 
     @property
     def notes(self) -> Iterator[str]:
-        """What it does, a line each."""
+        """Its acts, a line each."""
         yield from self._of_tables_set_aside()
         for act, those in self.acts.items():
             if act == "converts":
@@ -196,7 +196,7 @@ class Completion:
 
     @property
     def _ways(self) -> Iterator[str]:
-        """How it is done, and what is not done."""
+        """The way in which it is done, and the parts that are left."""
         if self.filled:
             yield f"fills {few(list(self.filled))} in rows that are there"
         if self.left:

@@ -90,7 +90,7 @@ class DeclareReport(Report):
 
     @property
     def summary(self) -> str:
-        """How many declarations were written, or are in step, in one line."""
+        """The numbers of declarations that were written, or are in step, in one line."""
         on = " and ".join(self.platforms)
         how = f"from PostgreSQL {self.server} ({on}), {self.seconds:.1f} s"
         every = counted(self.migrations, "migration")

@@ -1,4 +1,4 @@
-"""What a migration would do to a table that holds rows."""
+"""The hazards of a migration for tables that hold rows."""
 
 from __future__ import annotations
 

@@ -230,7 +230,7 @@ class Migration:
 
     @cached_property
     def digests(self) -> Mapping[str, str]:
-        """What its files hold: SHA-256 of each of its scripts, of its ``facts`` and of its ``declarations``, in hexadecimal.
+        """The SHA-256, in hexadecimal, of each of its scripts, of its ``facts`` and of its ``declarations``.
 
         Paths are not in it, and neither are line ends and what else does not count: two checkouts have the same. What is
         not there has no entry.

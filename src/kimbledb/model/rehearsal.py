@@ -85,7 +85,7 @@ class RehearsedStatement:
 
     @property
     def notes(self) -> Iterator[str]:
-        """What it does to tables that are there, a line each."""
+        """Its effects on existing tables, a line each."""
         for table, mode in self.locks.items():
             if against := blocks(mode):
                 yield f"locks {table} against {against} ({mode})"
@@ -233,7 +233,7 @@ class Rehearsal(Report):
 
     @property
     def summary(self) -> str:
-        """What will be locked and written anew, and how much will fail, in one line."""
+        """The tables that will be locked and rewritten, and the number of failures, in one line."""
         filled = [each for each in self.locked if each.table.is_filled]
         parts = [f"{counted(self.statements, 'statement')} of {self.migrations} migrations rehearsed"]
         if self.migrations == 1:

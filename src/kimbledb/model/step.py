@@ -152,7 +152,7 @@ class Step:
 
     @property
     def sql_lines(self) -> Iterator[str]:
-        """What a run would send for it, as ``Plan.sql()`` shows it."""
+        """The SQL that a run would send for it, as ``Plan.sql()`` shows it."""
         yield f"\n-- {one_line(str(self.migration))}: {self.state}"
         yield from (f"-- {one_line(line)}" for line in (self.reason, *self.notes))
         yield from self.statement_lines

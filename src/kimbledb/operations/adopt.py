@@ -201,7 +201,7 @@ async def command(invocation: Invocation) -> int:
 
 @frozen
 class _Decided:
-    """What adopt() knows of a database once the server has run what had to be run."""
+    """The facts on which ``adopt()`` decides, once the server has run the scripts that had to be run."""
 
     loaded: LoadedPlan
     looked: Looked | None

@@ -107,7 +107,7 @@ def _notes(learned: Sequence[Learned], *, given: bool) -> Iterator[str]:
 
 
 class _Found:
-    """What was learned of one migration on all platforms."""
+    """The recorded declarations of one migration on all platforms."""
 
     def __init__(self, migration: Migration, learned: Sequence[Learned], *, given: bool) -> None:
         """Take what was learned.

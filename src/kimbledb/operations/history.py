@@ -23,7 +23,7 @@ GROUPS = ("database",)
 
 @frozen(eq=False)
 class _History(Report):
-    """The part of a status that tells of the past."""
+    """The part of a status that reports the past."""
 
     status: Status
 

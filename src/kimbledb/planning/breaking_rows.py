@@ -173,7 +173,7 @@ _Found = tuple[Sequence[str], str, str]
 
 @frozen
 class _Uniqueness:
-    """What a uniqueness says of the rows of its table."""
+    """The requirement of a unique constraint or index on the rows of its table."""
 
     #: The columns and expressions, as SQL.
     terms: tuple[str, ...]
@@ -187,7 +187,7 @@ class _Uniqueness:
 
 @frozen
 class _Rule:
-    """What is asked of the rows of one table."""
+    """The questions about the rows of one table."""
 
     own: TableRows
     #: The rows of all tables.

@@ -44,7 +44,7 @@ _GIVES_A_VALUE = frozenset({"default", "identity", "generated"})
 
 @frozen
 class Closing:
-    """What closes the doors of a schema."""
+    """The statements that close a schema to other roles."""
 
     #: The objects that are dropped: policies, functions, checks.
     dropped: tuple[Key, ...] = ()

@@ -80,7 +80,7 @@ def weigh(
 
 @define(eq=False)
 class _Weighed:
-    """What a schema shows of one migration so far."""
+    """The evidence for one migration found so far in a schema."""
 
     present: list[str] = field(factory=list)
     missing: list[str] = field(factory=list)

@@ -192,7 +192,7 @@ class _Folding:
         self._made: list[Key] = []
 
     def put(self, item: FoldedObject) -> None:
-        """Let an object exist in a new form."""
+        """Give an object a new form."""
         key = item.declared_as
         lineage = self._lineage(key)
         self._hold(key, item)

@@ -97,7 +97,7 @@ class Size:
 
 @frozen
 class Pace:
-    """What the target can do."""
+    """The measured speed of the target."""
 
     #: Seconds of a unit.
     unit: float
@@ -112,7 +112,7 @@ class Pace:
 
 @frozen
 class TableWork:
-    """What a statement does to one table."""
+    """The effects of a statement on one table."""
 
     table: Key
     #: Whether its rows are written into a new file, with all indexes.
@@ -131,7 +131,7 @@ class TableWork:
 
 @frozen
 class Effort:
-    """What a statement has to do."""
+    """The work of a statement."""
 
     #: What it does to tables that were there.
     works: tuple[TableWork, ...]

@@ -1,4 +1,4 @@
-"""What of the earlier state no statement can make again: rows, values, positions of sequences. Pure.
+"""The parts of the earlier state that no statement can restore: rows, values, positions of sequences. Pure.
 
 It is read off declared objects. ``kimbledb.planning.script_effects`` reads the statements.
 """

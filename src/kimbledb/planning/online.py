@@ -54,7 +54,7 @@ _OTHER_TABLES = frozenset({"partition_by", "partition_of", "inherits", "foreign_
 
 @frozen
 class Stage:
-    """What is done outside of the migration's transaction, ahead of it."""
+    """The work that is done before the migration's transaction, outside of it."""
 
     #: The statements, and the fills of large tables, in order.
     steps: tuple[str | Batches, ...] = ()

@@ -83,7 +83,7 @@ class LeftOut:
 
 @frozen
 class Surroundings:
-    """What stands beside the schema in which the statements run."""
+    """The state beside the schema in which the statements run."""
 
     #: The names of all schemas of the database.
     schemas: Collection[str]

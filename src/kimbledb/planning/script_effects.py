@@ -1,4 +1,4 @@
-"""What a script does that declarations do not hold, and that no rollback can be derived for. Pure.
+"""The effects of a script that declarations do not hold and that no derived rollback can undo. Pure.
 
 Declarations hold objects. Rows, positions of sequences, owners and what belongs to the whole server are read off the
 statements, conservatively: a statement that may change rows of an older table counts, whether or not it finds any. Two

@@ -1,4 +1,4 @@
-"""What has changed since a plan was signed: from the basis of the plan, and that of the plan of now. Pure.
+"""The changes since a plan was signed: compare its basis with that of a new plan. Pure.
 
 A migration of the plan that was applied meanwhile, with the signed text, is no change: another run of the same plan did it.
 Neither is what it made, nor whether a table that it names holds rows.

@@ -26,7 +26,7 @@ _DETACHABLE = frozenset({"policy", "rule", "trigger", "statistics", "index", "co
 
 
 class Way(enum.IntEnum):
-    """What an act does."""
+    """The kind of an act."""
 
     #: It drops an object, and with it all that belongs to it.
     DROP = 0

@@ -24,7 +24,7 @@ _PAUSE_WHILE_BUILDING = 1.0
 
 
 class Observation:
-    """What the observed session does at the moment."""
+    """The current activity of the observed session."""
 
     def __init__(self, migration: Migration | None) -> None:
         """Begin with a migration; None where no index build is notified."""

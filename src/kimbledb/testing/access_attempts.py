@@ -72,7 +72,7 @@ class AccessAttempts:
         self._samples = samples
 
     async def try_table(self, table: str) -> None:
-        """Let each of the two people try to read, change, delete, take over, insert and hand over rows of a table."""
+        """Try, as each of the two people, to read, change, delete, take over, insert and hand over rows of a table."""
         privileges = await self._privileges(table)
         people = self._samples.people
         for actor, victim in (people, people[::-1]):

@@ -1,4 +1,4 @@
-"""How client programs reach a database: host, port, user, TLS and password, past any pooler.
+"""The connection settings of client programs: host, port, user, TLS and password, past any pooler.
 
 The password is in the environment of the child process, which only its own user can see; a command
 line is visible to everybody.

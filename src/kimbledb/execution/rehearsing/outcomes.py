@@ -1,4 +1,4 @@
-"""What an execution of a query gives, and how that of another version of the schema differs. Pure."""
+"""Compare the outcomes of a query on two versions of the schema. Pure."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Tables:
 
 @frozen
 class Outcome:
-    """What one execution gives."""
+    """The outcome of one execution."""
 
     #: SQLSTATE and message of what it meets; None where it works.
     error: tuple[str, str] | None

@@ -1,4 +1,4 @@
-"""What a plan would run, statement by statement, in the transactions in which it would run. Pure."""
+"""The statements of a plan, grouped by the transactions in which they would run. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the queries of an application stand: in lists, in files of SQL, as string literals of programs, or in the server.
+"""The sources of an application's queries: lists, SQL files, string literals of programs, or pg_stat_statements.
 
 Of a program each string literal that begins as a query does is taken. A text that is put together while the program runs
 cannot be read, and is counted.

@@ -1,4 +1,4 @@
-"""What a session has locked, written anew and scanned: seen in the catalogs after each statement, and not read off the SQL."""
+"""Locks, rewrites and scans of a session, read from the system catalogs after each statement and not guessed from its SQL."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Sight:
 
 @frozen
 class Seen:
-    """What a statement did to the relations that were there before its migration."""
+    """The effects of a statement on the relations that existed before its migration."""
 
     #: The strongest mode in which each is locked, by oid.
     locks: Mapping[int, str] = field(factory=dict)

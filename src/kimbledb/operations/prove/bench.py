@@ -45,7 +45,7 @@ OF_THE_SERVER = (ConfigurationError, ConnectionLostError, EmbeddedServerError)
 
 
 class Broken(Exception):
-    """What was tried does not hold. The text says why."""
+    """A trial failed. The text gives the reason."""
 
 
 class Untried(Exception):
@@ -54,7 +54,7 @@ class Untried(Exception):
 
 @frozen
 class Look:
-    """What a schema holds."""
+    """The contents of a schema."""
 
     objects: Snapshot
     #: For each table its number of rows and a hash of them, and the position of each sequence.

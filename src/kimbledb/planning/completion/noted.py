@@ -1,4 +1,4 @@
-"""What one completion notes on its way: what it leaves as it is, and what it cannot reach."""
+"""The notes of one completion: objects that it leaves as they are, and objects that it cannot reach."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the rows of a schema allow: the answers to ``kimbledb.planning.completion.questions``."""
+"""The answers to ``kimbledb.planning.completion.questions``: the completions that the rows of a schema allow."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from attrs import field, frozen
 
 @frozen
 class Rows:
-    """What the rows of a schema allow."""
+    """The completions that the rows of a schema allow."""
 
     #: The tables that hold rows.
     filled: frozenset[str] = frozenset()

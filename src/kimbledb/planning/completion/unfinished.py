@@ -41,7 +41,7 @@ class Unfinished:
 
     @cached_property
     def questions(self) -> Questions:
-        """What the rows must be asked."""
+        """The questions about the rows."""
         return Questions(self.scope, self.types, self.rows_before)
 
     def complete(self, rows: Rows) -> Completion:
@@ -138,7 +138,7 @@ class _Completing:
 
     @cached_property
     def _following(self) -> Snapshot:
-        """What is there before, with constants that follow the conversions."""
+        """The existing objects, with constants that follow the conversions."""
         return self.types.following(self._found)
 
     @cached_property

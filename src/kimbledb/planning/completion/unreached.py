@@ -1,4 +1,4 @@
-"""What of a migration no statement reaches where a part of it is there, and what its history holds without a proof."""
+"""The parts of a half-present migration that no statement brings, and those that its history holds without a proof."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Way:
     gone: set[Key] = field(factory=set)
 
     def lead(self, to: Snapshot) -> None:
-        """Go on to a later schema.
+        """Continue to a later schema.
 
         Args:
             to: The later schema.

@@ -64,7 +64,7 @@ def _groups(fates: Fates) -> dict[Key, set[Key]]:
 
 
 def _before_partitions(groups: dict[Key, set[Key]], fates: Fates) -> dict[Key, set[Key]]:
-    """Let foreign keys that go be dropped on their own before partitions of the tables they refer to leave or go.
+    """Drop foreign keys on their own before partitions of their referenced tables are detached or dropped.
 
     They depend on these partitions, and their rows may refer to those of the partitions.
     """
@@ -87,7 +87,7 @@ def _before_partitions(groups: dict[Key, set[Key]], fates: Fates) -> dict[Key, s
 
 
 def _gather_below(key: Key, groups: dict[Key, set[Key]], fates: Fates) -> None:
-    """Let the foreign keys of partitions go with that of their parent."""
+    """Drop the foreign keys of partitions with that of their parent."""
     waiting = [key]
     while waiting:
         below = [each for each in fates.hanging.get(waiting.pop(), ()) if each[0] == "constraint" and each in groups]
@@ -133,7 +133,7 @@ def _circle(groups: dict[Key, set[Key]], fates: Fates) -> list[Key]:
 
 
 def _take_apart(circle: list[Key], groups: dict[Key, set[Key]], fates: Fates) -> set[Key]:
-    """Let parts that make a circle be dropped before the rest of their groups, and return these parts."""
+    """Drop the parts that form a cycle before the rest of their groups, and return these parts."""
     taken = set()
     for needed, root in itertools.pairwise(circle):
         for key in sorted(groups[root] - {root}):

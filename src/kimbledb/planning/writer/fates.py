@@ -31,7 +31,7 @@ _OF_TYPE = frozenset({"type", "table", "view", "collation"})
 # Without slots: the properties below are computed once.
 @define(slots=False, eq=False)
 class Fates:
-    """What becomes of the objects of a schema on the way to another."""
+    """The fate of each object of a schema on the way to another: kept, altered, dropped or remade."""
 
     before: Snapshot
     after: Snapshot
@@ -187,7 +187,7 @@ class Fates:
                     self._rewrite(table, computed=_is_computed(facts))
 
     def _drop_functions_of_rows(self, table: str) -> None:
-        """Let functions of statements go that take a table's rows: PostgreSQL 15 gives columns no other type, and no default."""
+        """Drop functions with SQL-standard bodies that take a table's rows: PostgreSQL 15 changes no type or default below them."""
         if ("table", table) in self.gone:
             return
         for each in sorted(self.users.get(("table", table), ())):
@@ -196,7 +196,7 @@ class Fates:
                 self._lose(each, ("table", table))
 
     def _drop_what_partitions_bring(self) -> None:
-        """Let indexes and keys of a table go that a new partition would get, too, when it is attached."""
+        """Drop indexes and keys of a table that a new partition would also get when it is attached."""
         later = Surroundings(self.after.objects)
         for (kind, name), facts in self.after.objects.items():
             if kind != "table" or "partition_of" not in facts or not self.is_placed(name):
@@ -211,7 +211,7 @@ class Fates:
                     self.drop(constraint.key)
 
     def _rewrite(self, table: str, *, computed: bool) -> None:
-        """Let values of a table's row type go, while each of its rows gets a value.
+        """Drop values of a table's row type while each of its rows gets a value.
 
         Before version 18 a constant one is refused, too; there no more is done than a materialized view made again.
         """
@@ -222,7 +222,7 @@ class Fates:
                 self._lose_of_column(each, ("table", table))
 
     def _drop_what_refers_to_partitions(self) -> None:
-        """Let foreign keys go that refer to the parent of a partition that goes: they depend on it, and its rows on them."""
+        """Drop foreign keys that refer to the parent of a dropped partition: they depend on it, and its rows on them."""
         ancestors = {
             each
             for kind, name in self.gone
@@ -240,7 +240,7 @@ class Fates:
         return key in self.gone or table in self.detached or "partition_of" not in self.before.objects.get(key, {})
 
     def drop(self, key: Key) -> None:
-        """Let an object go, with all that hangs on it or needs it."""
+        """Drop an object with everything that belongs to it or depends on it."""
         if key in self.gone or key not in self.before.objects:
             return
         self.gone.add(key)
@@ -258,13 +258,13 @@ class Fates:
             self._drop_granted(key)
 
     def _drop_of_columns(self, privilege: Key) -> None:
-        """Let the privileges of a role on the columns of a table go: a REVOKE on the table takes them, too."""
+        """Revoke a role's privileges on the columns of a table: a REVOKE on the table also takes them."""
         kind, name, role = of_privilege(privilege[1])
         for each in self.old.parts("column", name) if kind in ("table", "view") else ():
             self.drop(("privilege", f"column {each.name} to {role}"))
 
     def _drop_granted(self, privilege: Key) -> None:
-        """Let the privileges go that a role may have granted, and those by which it may have got its own.
+        """Revoke the privileges that a role may have granted, and those on which its own may depend.
 
         A REVOKE takes back what the owner granted. What another role granted goes with the grant option of that role.
         """
@@ -416,7 +416,7 @@ class Fates:
                     self._lose(each, key)
 
     def _retype(self, key: Key) -> None:
-        """Let a column change its type, and all go that is in its way."""
+        """Change the type of a column, and drop every object that is in its way."""
         if key in self._retyped:
             return
         self._retyped.add(key)
@@ -480,7 +480,7 @@ class Fates:
         )
 
     def _own(self, table: str) -> None:
-        """Let the inherited columns of a table become its own, though it stays below the tables above."""
+        """Make the inherited columns of a table its own, although it stays a child of its parents."""
         own = [each for each in self.before.objects if each[0] == "column" and relation_of(each[1]) == table]
         inherited = [each for each in own if self.before.objects[each].get("inherited") and each in self.after.objects]
         if not any(
