@@ -338,7 +338,7 @@ class OneOfMany(Event):
 class Proved(Event):
     """One thing of one migration was tried by prove()."""
 
-    #: What was tried, and how it ended.
+    #: The trial, with its outcome.
     case: CatalogCase
 
     def __str__(self) -> str:

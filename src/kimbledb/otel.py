@@ -140,7 +140,7 @@ class _Telemetry:
             recording.end()
 
 
-#: What instruments this process, if anything does.
+#: The instrumentation of this process, if any.
 _current: list[_Telemetry] = []
 
 

@@ -22,7 +22,7 @@ _DUMP: Final = (
     "SELECT pg_catalog.set_config('search_path', '', false);",
 )
 _HEAD_LENGTH: Final = 4000
-#: What stands above a revision that Alembic wrote as SQL.
+#: The comment above a revision that Alembic wrote as SQL.
 _REVISION: Final = re.compile(r"^-- Running (?:up|down)grade ", re.MULTILINE)
 _EXTENSION: Final = re.compile(r"\bextension\b", re.IGNORECASE)
 
@@ -32,7 +32,7 @@ class Plain:
     """A script without what was taken off it."""
 
     script: Script
-    #: What was taken off, a line each.
+    #: The removed statements, a line each.
     remarks: tuple[str, ...] = ()
     #: The extensions that it made, which are made before it now.
     extensions: tuple[Extension, ...] = ()

@@ -379,7 +379,7 @@ def _read(
 ) -> tuple[list[Migration], list[Fault]]:
     from kimbledb.catalog import directories
 
-    # What is read stays: the search would take a quarter of the time of a large folder.
+    # The values stay alive: a garbage collection would take a quarter of the time of a large folder.
     with uncollected():
         return directories.read(root, declared=declared, seen=seen, held=held)
 

@@ -49,7 +49,7 @@ class Draft:
     requires: tuple[str, ...] | None = None
     #: Whether it is applied again whenever its text has changed.
     repeatable: bool = False
-    #: What its reader took off, or did not read, a line each.
+    #: The parts that its reader removed or did not read, a line each.
     remarks: tuple[str, ...] = ()
     #: Whether a SET without LOCAL ends with the transaction: the tool's users did not write the script for kimbledb.
     #: Else it is a fault.
@@ -78,7 +78,7 @@ def migrations_of(folder: Folder, drafts: Sequence[Draft], faults: list[Fault]) 
         beside = (whole, single.get(draft.name, {}))
         migration = _migration_of(draft, number, before, folder, beside, source, together, faults)
         migrations.append(migration)
-        # What is applied again comes after all others by itself.
+        # A repeatable migration sorts after all others by itself.
         before = () if draft.repeatable else (migration.name,)
     return migrations
 

@@ -22,7 +22,7 @@ from kimbledb.catalog.declared import Source
 from kimbledb.model.fault import Fault
 from kimbledb.model.script import Script
 
-#: How many folders, and how many scripts, of a folder are looked at for another tool's marks: each of them, or most, has them.
+#: The most subfolders, and the most scripts, that are searched for another tool's marks: all of them, or most, have them.
 LOOKED_AT: Final = 5
 #: Bytes of one read: most files are smaller.
 _PIECE: Final = 64 * 1024
@@ -71,7 +71,7 @@ class Folder:
     entries: tuple[Entry, ...]
     #: The file with the declarations of all migrations, if the caller named one that lies elsewhere.
     declared: Source | None = None
-    #: What hashing has read of migrations, by their names; nothing where it has not.
+    #: The hashed migrations, by name; empty if nothing was hashed.
     seen: Mapping[str, Seen] = field(factory=dict)
     #: The checksum of each migration that history holds, by its name; none where no history is known.
     held: Mapping[str, str] = field(factory=dict)

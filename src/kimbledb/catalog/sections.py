@@ -31,7 +31,7 @@ class Mark:
     #: The offset of its first character, and that of the end of its line.
     start: int
     end: int
-    #: What the pattern's group holds.
+    #: The meaning of the pattern's group.
     word: str
 
 

@@ -25,7 +25,7 @@ from kimbledb.model.text import few, printable
 from kimbledb.server.options import Options
 from kimbledb.server.targets import target_of
 
-#: What SIGINT and SIGTERM do while somebody is asked: nothing is under way that would need an end.
+#: The action of SIGINT and SIGTERM during a prompt: no work is under way that would need an orderly end.
 _WHILE_ASKING: Final = ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL))
 
 

@@ -38,7 +38,7 @@ class LiveProgress:
             line = Text.assemble((mark, style), f" {one_line(name)}  ", (one_line(rest), "dim"))
             self._console.print(line, soft_wrap=True)
         self._doing = doing(event) or self._doing
-        # What blocks a statement may block it still.
+        # The blocker of a statement may still block it.
         if not isinstance(event, events.Statement | events.Building):
             self._obstacle = obstacle(event) or ""
         if is_last:

@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _own_arguments() -> list[str]:
     """Return the arguments of a process that is the command's own."""
-    # What a command makes lives to its end: to look for circles in it at each 700 objects, as Python does by default,
+    # A command's objects live to its end: a search for cycles at every 700 objects, as Python does by default,
     # takes a quarter of the time of a large plan.
     gc.set_threshold(50_000, 20, 20)
     # At its end, too, it all goes with the process.

@@ -39,7 +39,7 @@ class Display:
         self._is_verbose = verbose
         #: Whether the line of the migration that is under way waits for its end.
         self._is_open = False
-        #: What the call waits for, or None where it is at work.
+        #: The object of the call's wait, or None while it works.
         self._awaited: tuple[str, ...] | None = None
         #: That of the report that was shown last.
         self._summary: str | None = None

@@ -35,7 +35,7 @@ from kimbledb.server.settings import setting
 
 #: Characters of a statement that an error shows.
 _LONGEST = 100
-#: What the server makes again by itself with a column of another type, and names in no error.
+#: The objects that the server remakes by itself with a column's new type, and names in no error.
 _HANGING = ("index ", "statistics ", "constraint ", "column ")
 #: The server records no dependence of a function whose body is a text.
 _HEAD = "SET LOCAL check_function_bodies = off;\n"
@@ -256,7 +256,7 @@ async def complete(transactions: Transactions, work: Work, background: Backgroun
     if not background.is_signed(completion):
         await transactions.session.roll_back()
         raise PlanMoved([f"{work.migration.name}: other statements would be sent than those that were signed"])
-    # What an interrupted run left beside large tables is not needed any more.
+    # The leftovers of an interrupted run beside large tables are not needed any more.
     ahead = (*locks_ahead.statements(completion, found.objects), *online.left_over(found, completion))
     completion = evolve(completion, statements=(*ahead, *completion.statements))
     completing = written(work, completion)

@@ -64,7 +64,7 @@ _BY_SQLSTATE = {
 #: SQLSTATEs for which the server's own hint misleads (to CASCADE, which would take objects of others; to
 #: casts alone) or gives no instruction.
 _BETTER_THAN_THE_SERVERS = frozenset({"2BP01", "42883", "55P04"})
-#: How check_elsewhere.sql says where a fact is written. A file has its head alone.
+#: The marks of check_elsewhere.sql for the place of a fact. A file has its head alone.
 _SAY_SO = "say so in migration.toml, or after `-- kimbledb:` at the head of the script: reaches"
 _BY_HEAD = "begin the file with the line: -- kimbledb: reaches"
 _DROP_DEPENDENTS = "drop what depends on the column before, and make it again after, in the same migration"

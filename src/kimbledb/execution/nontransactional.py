@@ -91,7 +91,7 @@ async def carry_out_online(runner: Runner, holder: Transactions, work: Work, log
     async with second_session(runner, holder, evolve(work, part="online"), log_position) as statements:
         await statements.run()
         async with observed(runner, holder.session, work.migration):
-            # What the application wrote since online.sql made the columns was not seen by triggers of apply.sql.
+            # Triggers of apply.sql have not seen the application's writes since online.sql made the columns.
             filling = [f"{update(table, each)};\n" for table, each in by_table(work.migration.fills).items()]
             outcome = await holder.finish(work, more=filling)
         return evolve(outcome, measured=data_loss.combined([statements.measured, outcome.measured]))

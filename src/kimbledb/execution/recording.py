@@ -53,7 +53,7 @@ class Recorded:
     effect: Effect
     #: The statements that have the effect, or None where only the effect was asked for.
     statements: tuple[DeclaredStatement, ...] | None
-    #: What its declarations say, or None if there are none for its text.
+    #: Its declarations, or None if there are none for its text.
     known: Known | None
     #: Whether they say what it does.
     in_step: bool

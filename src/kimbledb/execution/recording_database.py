@@ -63,14 +63,14 @@ class RecordingDatabase:
         self.session = session
         self.state = state
         self.messages = Messages(session, site)
-        #: What the migrations so far reach.
+        #: The objects outside of the schema that the migrations so far reach.
         self.reached: tuple[str, ...] = ()
         self._path = tuple(site.path)
         #: Takes snapshots of all objects, with what the platform grants by default.
         self.snapshots = Snapshots(session, SCHEMA, self._path)
         #: The same database without the platform's grants, or None where the platform grants nothing.
         self._plain: RecordingDatabase | None = None
-        #: What the platform grants on new objects: facts by the class of objects and the role.
+        #: The platform's default privileges: facts by the class of objects and the role.
         self._by_default: dict[tuple[str, str], Facts] = {}
         #: The privileges that migrations granted up to here, and before the open transaction.
         self._granted: Mapping[Key, Facts] = {}
@@ -318,7 +318,7 @@ class RecordingDatabase:
     def _without_defaults(self, found: Snapshot) -> Snapshot:
         if not self._by_default:
             return found
-        # What a migration grants, without what the platform gives the same role besides.
+        # A migration's grants, without the platform's default privileges for the same role.
         objects = {
             key: self._granted.get(key, facts) if key[0] == "privilege" else facts
             for key, facts in found.objects.items()
@@ -332,7 +332,7 @@ class RecordingDatabase:
         granted, _, role = key[1].rpartition(" to ")
         return self._by_default.get((_CLASSES.get(granted.partition(" ")[0], ""), role)) == facts
 
-    # What fails.
+    # Failures.
 
     async def _failed_at(
         self, migration: Migration, error: ServerError, part: Part, statement: Statement

@@ -43,9 +43,9 @@ class Learned:
     hosted: bool
     #: The version of the server, such as ``18.1``.
     server: str
-    #: What was learned of each migration, by its name.
+    #: The recorded declarations of each migration, by name.
     recorded: Mapping[str, Recorded]
-    #: What could not be recorded, a line each.
+    #: The objects that could not be recorded, a line each.
     notes: tuple[str, ...] = ()
 
 

@@ -193,7 +193,7 @@ class RollbackProof:
                     return f"{script.file_name}:{line} changes {different}"
         return f"its derived rollback does not give back {different}"
 
-    # What is sent.
+    # Messages.
 
     async def _begin(self, migration: Migration) -> None:
         work = _work(migration)

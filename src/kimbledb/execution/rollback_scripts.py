@@ -35,7 +35,7 @@ class RollbackScripts:
 
     #: By the name of the migration.
     derived: Mapping[str, Script] = field(factory=dict)
-    #: What must be true after all scripts of the rollback.
+    #: The expected state after all scripts of the rollback.
     expected: Expectation = field(factory=Expectation)
     hosted: bool = False
     #: The statements that run after a rollback and grant what roles had before its migration, by the migration's name.

@@ -187,7 +187,7 @@ class Signature:
             found = Basis.of_dict(json.loads(zlib.decompress(base64.b64decode(log["basis"] or ""))))
         except (ValueError, zlib.error):
             return None
-        # Whoever can write the log cannot make it say something else.
+        # A writer of the log cannot forge an entry.
         return found if found is not None and found.fingerprint == self.fingerprint else None
 
     async def _log(self, session: Session, state: DatabaseState) -> dict[str, Any] | None:

@@ -37,7 +37,7 @@ from kimbledb.server.settings import milliseconds
 
 #: The names of the indexes that an interrupted REINDEX CONCURRENTLY leaves (manual, REINDEX, "Rebuilding Indexes Concurrently").
 _LEFT_BY_REINDEX = re.compile(r"_cc(?:new|old)\d*$")
-#: How often an index is built where an invalid one is in the way.
+#: The number of times that an index is built where an invalid one is in the way.
 _BUILDS = 2
 #: Characters of a statement that are shown while it runs.
 _SHOWN = 60
@@ -61,13 +61,13 @@ class StatementRunner:
         self._holder = holder
         self._worker = worker
         self._work = work
-        #: How a statement is watched for data loss.
+        #: The measurement of a statement's data loss.
         self._guard = work.guard
         self._measured: list[Measured] = []
         self._statements = statements_of(work.script.text)
         self._log = StatementLog(worker, holder.messages.schema, work)
         self._leftovers = Leftovers(worker, holder.messages.path, self._log)
-        #: How many statements are completed.
+        #: The number of completed statements.
         self._completed = 0
         #: Whether the statement that runs may commit parts of its work by itself.
         self._outside = False

@@ -31,9 +31,9 @@ _COMMITTED_BY_SCRIPT = (
 class Earlier:
     """The transactions of a message that were committed before the one that failed."""
 
-    #: How many there were.
+    #: The number of transactions.
     count: int = 0
-    #: How many characters of the message are theirs.
+    #: The number of the message's characters that belong to them.
     length: int = 0
 
 
@@ -89,7 +89,7 @@ async def _script_error(
     session: Session, error: ServerError, work: Work, ahead: Sequence[str], earlier: Earlier
 ) -> ScriptError:
     script, offset = work.script, None
-    # What the server names within a statement that was written here is in no file.
+    # A position within a generated statement is in no file.
     exact = bool(error.position) and work.derived is None
     if ahead:
         before = session.commits[earlier.count - 1] if 0 < earlier.count <= len(session.commits) else 0

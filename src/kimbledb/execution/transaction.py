@@ -73,7 +73,7 @@ class _Reply:
         self._session = session
         self._works = works
         self._on_commit = on_commit
-        #: How many outcomes were read, and how many answers.
+        #: The numbers of outcomes and of answers that were read.
         self.count = 0
         self._answers = 0
 
@@ -199,7 +199,7 @@ class Transactions:
         """
         waiting = list(works)
         position = log_position
-        #: How many of them the next message carries; None for all.
+        #: The number of them that the next message carries; None for all.
         size: int | None = None
 
         def note(outcome: Outcome) -> None:
@@ -239,7 +239,7 @@ class Transactions:
         try:
             with self._doubting(reply):
                 try:
-                    # What begins comes after the COMMIT of what was before it.
+                    # Each beginning follows the COMMIT of the transaction before it.
                     await session.send(message, on_begin=lambda: reply.read(session.begun - 1))
                 except (ServerError, KimbleDBError):
                     reply.read(max(session.begun - 1, 0))
@@ -256,7 +256,7 @@ class Transactions:
                 raise refusal from error
             if await is_cancelled_by_a_person(session, error):
                 raise await step_error(session, error, failed, ()) from error
-            # What a script may do is not all that EXECUTE may do, and its place is to be told.
+            # EXECUTE refuses some statements of a script, and hides their place.
             raise _FellOut from error
 
     async def _send(self, works: Sequence[Work], log_position: int, on_commit: Callable[[Outcome], None]) -> None:
@@ -272,7 +272,7 @@ class Transactions:
                         texts[0].begin,
                         message,
                         further=_starts("", texts)[1:],
-                        # What begins comes after the COMMIT of what was before it.
+                        # Each beginning follows the COMMIT of the transaction before it.
                         on_begin=lambda: reply.read(session.begun - 1),
                     )
                 except (ServerError, KimbleDBError):

@@ -25,7 +25,7 @@ class Work:
     migration: Migration
     #: Which of the migration's scripts is run.
     part: Part
-    #: How the transaction is watched for data loss, or None where the loss is known.
+    #: The measurement of data loss in the transaction, or None if the loss is known.
     guard: Guard | None = None
     #: Whether the database is a hosted one, which decides what the migration declares.
     hosted: bool = False
@@ -127,7 +127,7 @@ class Outcome:
     #: work was done outside of it.
     held: float | None
     measured: Measured = field(factory=Measured)
-    #: What a completion did, a line each.
+    #: The acts of a completion, a line each.
     notes: tuple[str, ...] = ()
     #: The tables that were set aside.
     set_aside: tuple[SetAside, ...] = ()

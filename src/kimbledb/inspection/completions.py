@@ -140,7 +140,7 @@ class _Foresight:
     rows: LaterRows = field(init=False)
     #: The steps so far that differ from those of the plan, by name.
     steps: dict[str, Step] = field(factory=dict)
-    #: What scripts meet, by the name of the step.
+    #: The errors of scripts, by the name of the step.
     scripts: dict[str, ScriptRows] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:

@@ -51,11 +51,11 @@ _WRITES = tuple(
         ),
     )
 )
-#: What may write a table anew that was there.
+#: The commands that may rewrite an existing table.
 _WRITES_ANEW = tuple(
     map(re.compile, (r"default\s+\w+\s*\(", r"generated", r" type ", r"logged", r"cluster", r"method", r"tablespace"))
 )
-#: What does so, and keeps its rows: a new column, and a materialised view that is filled again.
+#: Rewrites that keep rows: a new column, and a refreshed materialised view.
 _KEEPS_ROWS = (re.compile(r"add\s+(?!constraint|primary|unique|foreign|check|value)"), re.compile(r"refresh\b"))
 #: A table that a script makes, and one that it changes.
 _MAKES = re.compile(r"create\s+(?:\w+\s+)?table\s+(?:if\s+not\s+exists\s+)?([\w.\"]+)")

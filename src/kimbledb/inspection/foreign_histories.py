@@ -44,7 +44,7 @@ class ForeignHistory:
     rows: int
     #: The names of the catalog's migrations that it calls applied.
     applied: tuple[str, ...] = ()
-    #: What it calls failed or unfinished, as it calls it.
+    #: The tool's own word for a failed or unfinished migration.
     failed: tuple[str, ...] = ()
 
     def __str__(self) -> str:

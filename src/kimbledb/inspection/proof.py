@@ -53,9 +53,9 @@ _QUOTED_NAME = re.compile(r"\{quoted:([^{}]+)\}")
 _PRINTED_NAME = re.compile(r"\{printed:([^{}]+)\}")
 #: The object and the role of a privilege's name.
 _GRANT = re.compile(r'(?P<object>.+) to (?P<role>"(?:[^"]|"")*"|[^\s"]+)', re.DOTALL)
-#: What a block with lookups has its own places for.
+#: The settings for which a block with lookups has places of its own.
 _GIVEN = ("relations", "homes", "granted", "states")
-#: How the catalogs write whether a trigger or a rule fires.
+#: The codes of the system catalogs for when a trigger or a rule fires.
 _ENABLED = {"disabled": "D", "replica": "R", "always": "A"}
 _ENABLED_WORDS = {"O": "enabled", "D": "disabled", "R": "enabled on replicas only", "A": "enabled always"}
 #: An element that needs no quotes in an array: neither empty nor the word null.
@@ -332,7 +332,7 @@ class _Lookups:
     relations: dict[str, str] = field(factory=dict)
     #: The schemas of objects that are found by their name in a schema.
     homes: dict[str, None] = field(factory=dict)
-    #: What must be granted, by the key of the privilege.
+    #: The required grants, by the key of the privilege.
     granted: dict[str, Sequence[str]] = field(factory=dict)
     wanted: list[str] = field(factory=list)
     gone: list[str] = field(factory=list)
@@ -388,7 +388,7 @@ class _Lookups:
         """Add a privilege, and return whether it is looked up."""
         match = _GRANT.fullmatch(item.each.name)
         may = (item.each.facts or {}).get("may", ())
-        # What an owner or PUBLIC lacks is no entry in an access list.
+        # A right that an owner or PUBLIC lacks is no entry of an access list.
         if match is None or match["role"] == "owner" or not (item.gone or may):
             return False
         described = match["object"]

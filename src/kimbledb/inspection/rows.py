@@ -51,7 +51,7 @@ def question_of_breaking(path: Sequence[str], breaking: Mapping[str, Breaking]) 
     return _block(path, (), _breaking(breaking))
 
 
-#: What is asked of rows, the name of what they break, and the rows.
+#: A question about rows, the name of the violated constraint, and the rows.
 _Listed = tuple[str, str, Breaking]
 
 

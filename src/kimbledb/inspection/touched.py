@@ -19,7 +19,7 @@ from kimbledb.model.reach import home_of
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.server import queries
 
-#: What objects are parts of, or themselves: a catalog, and the number of a row.
+#: The address of an object's owner, or of itself: a catalog, and the OID of a row.
 Home = tuple[str, int]
 #: The kinds that are only touched with many others: a snapshot of all is taken then.
 _RARE = frozenset(

@@ -45,13 +45,13 @@ class CatalogCase:
 
     #: The name of the migration.
     migration: str
-    #: What was tried.
+    #: The trial.
     kind: Proof
     #: The platform: ``bare`` or ``hosted``.
     platform: str
-    #: What exactly was tried where one kind has several cases, such as the place of an interruption; else empty.
+    #: The case, if one kind has several, such as the place of an interruption; else empty.
     detail: str = ""
-    #: What failed, and why; None if it held.
+    #: The failure with its reason, or None if the trial held.
     message: str | None = None
     #: The reason why it was not tried, or None.
     skipped: str | None = None
@@ -78,7 +78,7 @@ class CatalogReport(Report):
     server: str
     #: Seconds of the whole call.
     seconds: float
-    #: What could not be tried, a line each.
+    #: The trials that could not be made, a line each.
     notes: tuple[str, ...] = ()
 
     @cached_property

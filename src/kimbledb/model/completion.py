@@ -26,9 +26,9 @@ class Conversion:
     after: str
     #: The expression of the later value; None where the server casts it in the time zone UTC.
     using: str | None
-    #: What holds for the values that can be converted; None where all can.
+    #: The condition, in SQL, that convertible values fulfil; None if all values are convertible.
     fits: str | None = None
-    #: What holds for the values of which something is cut; None where nothing is.
+    #: The condition, in SQL, that truncated values fulfil; None if none is truncated.
     cuts: str | None = None
     #: The column whose ids become uuids here and wherever a key refers to them; None where values are no ids.
     ids_of: str | None = None
@@ -57,7 +57,7 @@ class Copy:
     source: str
     #: The expression of each column's value, by the column's name alone.
     values: Mapping[str, str]
-    #: What holds for the values that can be converted, by the column's name as SQL; a column that is not here takes all.
+    #: The condition that convertible values fulfil, by the column's name as SQL; a column without one takes all.
     fits: Mapping[str, str] = field(factory=dict)
     #: The columns that hold no value that could be copied, each with the reason.
     without: Mapping[str, str] = field(factory=dict)
@@ -104,7 +104,7 @@ class Completion:
 
     #: The statements, in order, for a search_path with the target schema first.
     statements: tuple[str, ...] = field(default=(), repr=False)
-    #: What is done ahead of these, outside of a transaction, in order: what would hold others up on a large table.
+    #: The statements that run before these, outside of a transaction, in order: those that would block others on a large table.
     online: tuple[str | Batches, ...] = field(default=(), repr=False)
     #: The objects that are made.
     made: tuple[DatabaseObject, ...] = ()
@@ -140,7 +140,7 @@ class Completion:
     not_run: tuple[str, ...] = ()
     #: Whether the script runs afterwards: of its own objects none is there.
     runs_script: bool = False
-    #: What cannot be reached, each in one line with the place of its statement.
+    #: The objects that cannot be reached, each in one line with the place of its statement.
     conflicts: tuple[str, ...] = ()
     #: The objects that history will hold as those of the migration, and that the proof does not look up.
     unproven: frozenset[Key] = frozenset()

@@ -38,13 +38,13 @@ class DeclaredMigration:
     state: DeclaredState
     #: The reasons why they were written or are out of step, a line each.
     differences: tuple[str, ...] = ()
-    #: How many objects it creates.
+    #: The number of objects it creates.
     creates: int = 0
-    #: How many objects it changes.
+    #: The number of objects it changes.
     changes: int = 0
-    #: How many objects it drops, without those that go with them.
+    #: The number of objects it drops, without those that go with them.
     drops: int = 0
-    #: How many objects it renames, without those that follow.
+    #: The number of objects it renames, without those that follow.
     renames: int = 0
     #: Seconds that it took to record them, on all platforms together.
     seconds: float = 0.0
@@ -70,7 +70,7 @@ class DeclareReport(Report):
     seconds: float
     #: Whether the call only compared, and wrote nothing.
     check: bool = False
-    #: What could not be recorded, a line each.
+    #: The objects that could not be recorded, a line each.
     notes: tuple[str, ...] = ()
 
     @property

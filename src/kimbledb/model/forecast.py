@@ -58,9 +58,9 @@ UNKNOWN = Forecast(0.0, None)
 class PastForecasts:
     """The accuracy of a database's past forecasts, which its log holds beside the seconds that the migrations took."""
 
-    #: How many there are.
+    #: The number of forecasts.
     count: int
-    #: How many ranges held the fact. Facts below a tenth of a second are not told apart.
+    #: The number of ranges that held the fact. Facts below a tenth of a second count as one.
     within: int
     #: The median of the facts as multiples of the middles of their ranges, the geometric means of both ends; None where no
     #: range has two ends, or all were moments.

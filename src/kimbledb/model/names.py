@@ -13,7 +13,7 @@ from functools import lru_cache
 
 #: A word that may be a name, also within the quotes of a constant such as ``'orders_id_seq'::regclass``.
 _WORD = r'"((?:[^"]|"")*)"|([^\W\d][\w$]*)'
-#: What separates the elements of a list, what holds some together, and what hides both.
+#: The separators of a list's elements, the brackets that group them, and the quotes that hide both.
 _OF_LISTS = r"\"(?:[^\"]|\"\")*\"|'(?:[^']|'')*'|[(),\[\]]"
 
 

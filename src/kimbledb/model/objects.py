@@ -81,7 +81,7 @@ EXPRESSIONS = frozenset(
 )
 #: The facts that hold no more than a hash of a text: they say nothing to a reader, and make nothing.
 HASHED: Final = frozenset({"body", "query", "rule", "sql_body"})
-#: How facts read in a message, in this order. A fact that is not listed reads as its name and its value.
+#: The wording of facts in messages, in this order. A fact that is not listed reads as its name and its value.
 _WORDS: Mapping[str, str] = {
     "materialized": "materialized",
     "kind": "{}",

@@ -289,7 +289,7 @@ class Status(Report):
     tables: tuple[TableUse, ...] = ()
     #: The load of the database, or None if it was not measured.
     load: Load | None = None
-    #: How good the forecasts of rehearsals were that the log holds.
+    #: The accuracy of the forecasts that the log holds.
     forecasts: PastForecasts = PastForecasts(0, 0, None)  # noqa: RUF009 -- it is frozen
 
     @property

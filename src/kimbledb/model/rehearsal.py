@@ -60,7 +60,7 @@ class RehearsedStatement:
     #: The statement in one line, without the contents of its strings, and cut.
     sql: str = ""
     #: The locks that it takes on tables and views that were there before its migration: the strongest mode of each.
-    #: What an earlier statement of the transaction has locked as strongly is not here.
+    #: Tables that an earlier statement of the transaction has locked as strongly are left out.
     locks: Mapping[str, str] = field(factory=dict)
     #: The tables that it writes anew.
     rewrites: tuple[str, ...] = ()
@@ -107,7 +107,7 @@ class BrokenQuery:
     query: str
     #: The name of the migration after which it no longer works as before.
     migration: str
-    #: What it meets then.
+    #: The error or difference that it meets then.
     reason: str
     #: The role as which it breaks; None where it breaks as the role that migrates.
     role: str | None = None
@@ -168,19 +168,19 @@ class Rehearsal(Report):
     statements: tuple[RehearsedStatement, ...]
     #: The queries of the application that the plan breaks.
     breaks: tuple[BrokenQuery, ...] = ()
-    #: How many queries of the application were tried.
+    #: The number of the application's queries that were tried.
     queries: int = 0
     #: The tables that statements lock, write or scan, by name, with their sizes in the target.
     tables: Mapping[str, RehearsedTable] = field(factory=dict)
-    #: How many migrations the plan would apply.
+    #: The number of migrations the plan would apply.
     migrations: int = 0
     #: The version of the server of the clone, such as ``18.1``.
     server: str
     #: The version of the target's server.
     target_server: str
-    #: How many rows the clone held.
+    #: The number of rows the clone held.
     sampled: int = 0
-    #: What the clone lacks, and what else limits the rehearsal, a line each.
+    #: The objects that the clone lacks, and other limits of the rehearsal, a line each.
     notes: tuple[str, ...] = ()
     #: Seconds of the whole call.
     seconds: float

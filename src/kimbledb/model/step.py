@@ -74,7 +74,7 @@ class Step:
     hazards: tuple[Hazard, ...] = ()
     #: Whether its online.sql runs first, outside of a transaction, because its tables hold rows.
     online: bool = False
-    #: What is written from its declarations in place of its script: the rest, where a part of it is there; or all of it,
+    #: The statements written from its declarations in place of its script: the rest, where a part of it is there; or all of it,
     #: where tables are large and its declarations say all that its script does. Else None.
     completion: Completion | None = None
     #: The seconds that its statements take in the database, as ``rehearse()`` foresees them; else None.

@@ -283,7 +283,7 @@ class _File:
     """A file with declarations: as it is, and as it should be."""
 
     path: Path
-    #: What was learned of the migrations that it holds.
+    #: The recorded declarations of its migrations.
     found: Sequence[_Found]
     #: Whether it is a file for several migrations.
     is_shared: bool

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 GROUPS = ("database", "many")
-#: How many of its findings a check names. ``rows`` holds them all.
+#: The most findings that a check names. ``rows`` holds all of them.
 _SHOWN = 5
 #: Seconds in which a message leaves this machine.
 _ON_ITS_WAY = 0.001
@@ -256,7 +256,7 @@ class _Standing:
     applied: Sequence[Migration]
     #: The others of the catalog, without the alternatives that are not used.
     pending: Sequence[Migration]
-    #: What the applied ones declare.
+    #: The declarations of the applied migrations.
     declared: Fold
 
     @classmethod

@@ -26,7 +26,7 @@ _FOREIGN_KEY = re.compile(
 #: The parts of a primary key or a uniqueness.
 _KEY = re.compile(rf"(?P<kind>PRIMARY KEY|UNIQUE)(?P<alike> NULLS NOT DISTINCT)? \((?P<columns>{_LIST})\)")
 _PRIMARY = "PRIMARY KEY"
-#: What follows a column or an expression in an index: its collation counts, its operator class and its order do not.
+#: The part after a column or an expression of an index: its collation counts, its operator class and its order do not.
 _DEFAULT = 'pg_catalog."default"'
 _COLLATION = re.compile(r'\s+COLLATE\s+((?:"(?:[^"]|"")*"|[\w$.])+)')
 
@@ -39,7 +39,7 @@ class Breaking:
     table: str
     #: The columns that tell, by their own names.
     columns: tuple[str, ...]
-    #: What these rows are, such as ``without a row of users (id), against constraint messages.messages_user_id_fkey``.
+    #: A description of these rows, such as ``without a row of users (id), against constraint messages.messages_user_id_fkey``.
     words: str
     #: The query that lists them, for a search_path with the target schema first.
     query: str

@@ -173,7 +173,7 @@ class _Derivation:
     def _at(self, part: Part, line: int, words: str) -> str:
         return f"{self._migration.script(part).file_name or f'{part}.sql'}:{line} {words}"
 
-    # What cannot be made again.
+    # Objects that cannot be recreated.
 
     def _losses(self) -> Iterator[tuple[Part, int, str]]:
         """Yield what the declared objects show to be gone, each with the script and the line of its statement."""
@@ -337,7 +337,7 @@ class _Derivation:
         )
         covered = after.of(remade)
         former = {under_new_names(DatabaseObject(*key), self._names_before).key for key in remade}
-        # What goes with an object that is made again needs no act of its own, and comes back with it.
+        # A dependent part of a recreated object needs no act of its own: it comes back with the object.
         going, coming = {*remade, *covered}, {*former, *before.of(former)}
         found = [
             act
@@ -438,7 +438,7 @@ class _Emission:
         if act.way is Way.DROP:
             going = self._now(act.gone[0])
             if going.kind in GRANTED:
-                # What somebody else granted the role stays.
+                # Grants by other roles stay.
                 return writer.alter(going, evolve(going, facts={}), beside=beside) or []
             return [_if_exists(writer.drop(going, beside=beside))]
         if act.way is Way.ALTER:

@@ -48,7 +48,7 @@ class Closing:
 
     #: The objects that are dropped: policies, functions, checks.
     dropped: tuple[Key, ...] = ()
-    #: What goes with them: comments and privileges.
+    #: Their comments and privileges.
     along: frozenset[Key] = frozenset()
     #: The privileges that are taken back.
     revoked: tuple[Key, ...] = ()
@@ -99,9 +99,9 @@ class Doors:
 
     #: The objects, each with its facts.
     objects: Mapping[Key, Facts]
-    #: What all migrations of the catalog declare, also those that are not applied: that stays.
+    #: The declarations of all migrations of the catalog, applied or not: their objects stay.
     declared: Collection[Key]
-    #: What the migration declares: its tables and functions are looked at.
+    #: The declarations of the migration: its tables and functions are examined.
     homes: Collection[Key]
     #: The roles of people: what they may is declared.
     people: Collection[str] = CLOSED_TO
@@ -218,7 +218,7 @@ class Doors:
                 changed[everybody] = {"lacks": ("execute",)}
                 if self.hosted and service not in self.objects:
                     granted[service] = {"may": ("execute",)}
-        # What the application made, it goes on to use as the role of a service.
+        # The application keeps access to its own objects as the service's role.
         people = set(self.people) - {_SERVICE}
         closed = [*standing, *self._tables_for_all()]
         revoked = [

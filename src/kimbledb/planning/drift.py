@@ -44,7 +44,7 @@ _MAY_STAY = frozenset({"comment", "privilege", "default privilege"})
 _MEMBERSHIP = frozenset({"inherited", "partition_of"})
 #: The name of the check that informs of what cannot be compared.
 _UNKNOWN = "cannot be compared here"
-#: How many of the objects that cannot be compared a check names. ``rows`` holds them all.
+#: The most objects without a comparison that a check names. ``rows`` holds all of them.
 _SHOWN = 5
 
 

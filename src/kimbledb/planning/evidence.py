@@ -110,7 +110,7 @@ class _Scales:
         self._fold: Fold = fold(self.migrations, hosted=hosted)
         former = {each.name: under_former_names(each, found, self._fold) for each in self.migrations}
         self._former = {name: names for name, names in former.items() if names}
-        # What has a former name is looked at under its later one.
+        # A renamed object is looked up under its later name.
         self._found = renamed(found, {key: name for names in self._former.values() for key, name in names.items()})
 
     def finding(self, migration: Migration) -> Finding | None:

@@ -158,7 +158,7 @@ def fold(migrations: Iterable[Migration], *, hosted: bool) -> Fold:
         hosted: Whether the database is a hosted one: statements for the other platform do not count.
     """
     given = tuple(migrations)
-    # What is the same on both platforms is held once.
+    # Declarations that are equal on both platforms are held once.
     differs = any(each.hosted is not None for migration in given for each in migration.declarations.statements)
     return _fold(given, hosted=hosted and differs)
 
@@ -187,7 +187,7 @@ class _Folding:
         self.places: dict[tuple[str, Key], tuple[Lineage, int]] = {}
         #: Those of the objects that have had several forms, or are gone.
         self._lineages: dict[Key, Lineage] = {}
-        #: What belongs to what, once something is dropped: most migrations drop nothing. Until then, what was made.
+        #: The dependent objects by owner, built at the first drop: most migrations drop nothing. Until then, the objects in their order.
         self._belongings: Belongings | None = None
         self._made: list[Key] = []
 

@@ -85,7 +85,7 @@ _IS_NOT_NULL = _pattern(r".*\bnot null\b")
 #: In the definition of a column, outside of parentheses. A key to another table is looked up only for a value that rows
 #: get: a column without a default is NULL in each of them.
 _CHECKS_ROWS = _pattern(r".*(?:\bcheck\b|\breferences\b.*\bdefault\b|\bdefault\b.*\breferences\b)")
-#: What gives a new column a value in the rows that are there. Without it NOT NULL fails in each of them.
+#: The clauses that give a new column a value in existing rows. Without one NOT NULL fails in each of them.
 _HAS_VALUE = _pattern(r".*\b(?:default|generated|(?:big|small)?serial)\b")
 _BUILDS_INDEX = _pattern(r".*\b(?:unique|primary key)\b")
 #: The types whose values are kept as they stand where they may be longer.

@@ -46,7 +46,7 @@ _UNIQUE = re.compile(
 _REFERS = re.compile(r"FOREIGN KEY \((?P<own>[^()]*)\) REFERENCES [^()]+\((?P<others>[^()]*)\)")
 _ALTER = re.compile(r'(ALTER TABLE (?:"(?:[^"]|"")*"|[\w$]+)) (?:ADD|ALTER) (?:COLUMN|CONSTRAINT) ')
 _CREATE_INDEX = re.compile(r"CREATE (UNIQUE )?INDEX ")
-#: What a statement changes of an index; all else makes another index.
+#: The facts of an index that a statement changes; any other change makes another index.
 _OF_STORAGE = frozenset({"options", "tablespace", "statistics"})
 #: Kinds without which a table is no plain one.
 _OTHER_TABLES = frozenset({"partition_by", "partition_of", "inherits", "foreign_server", "of_type", "kind"})
@@ -171,7 +171,7 @@ class _Staging:
         self.fills = by_table(fills)
         self.watched = {table: frozenset(self._words_of_triggers(table)) for table in self.tables}
 
-    # What triggers will look after.
+    # Rows that triggers will maintain.
 
     def _words_of_triggers(self, table: str) -> Iterator[str]:
         """Yield the words of the triggers that a table gets later, and of their functions."""
@@ -187,7 +187,7 @@ class _Staging:
         words = words_in(rule) & self.watched[table]
         return any(("column", f"{table}.{quoted(word)}") in self.found.objects for word in words)
 
-    # What is made ahead.
+    # Objects that are made ahead.
 
     def stage(self) -> Stage:
         """Return the stage."""

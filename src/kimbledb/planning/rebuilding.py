@@ -31,7 +31,7 @@ _DROPS = re.compile(rf"drop\s+(?:(?:materialized|foreign)\s+)?{_KINDS}", re.IGNO
 #: A statement that runs code, which is looked at as a whole.
 _RUNS = re.compile(r"(?:do|select|with|call|insert|perform)\b", re.IGNORECASE)
 _ROUTINE = re.compile(r"(?:create\s+(?:or\s+replace\s+)?|alter\s+)(?:function|procedure|routine)\b", re.IGNORECASE)
-#: What reaches beyond a transaction, or waits for others.
+#: Functions whose effects outlive a transaction, or that wait for others.
 _FAR = re.compile(
     r"\b(?:dblink\w*|http\w*|pg_(?:read|write|ls|terminate|cancel|notify|sleep|advisory|try_advisory|export|switch)\w*"
     r"|lo_\w+|notify|listen|copy|lock|vacuum|set_config)\b",

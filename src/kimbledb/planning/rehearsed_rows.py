@@ -23,7 +23,7 @@ from kimbledb.planning.writer.names import identifier, texts
 
 #: A type that cuts a value by a cast, and refuses it where it is assigned.
 _SHORT = re.compile(r"character(?: varying)?\((?P<most>\d+)\)")
-#: What a key does to the rows that refer to it.
+#: The action of a foreign key on the rows that refer to it.
 _FOLLOWS = re.compile(r"\bON (?:DELETE|UPDATE) (?:CASCADE|SET)\b")
 _VALUE = re.compile(r"\bVALUE\b")
 #: The facts by which a new column has a value in each row that is there.
@@ -58,7 +58,7 @@ class Asked:
     """A question to the rows of the target."""
 
     breaking: Breaking
-    #: What is converted, where an error of the query itself says that a value is not; else empty.
+    #: The converted expression, if an error of the query itself says that a value is not convertible; else empty.
     converts: str = ""
 
 

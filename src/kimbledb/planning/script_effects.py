@@ -94,7 +94,7 @@ class Taking:
 
     #: The line of the script's file on which it begins.
     line: int
-    #: What it does, in words after ``it``.
+    #: Its effect, in words after ``it``.
     words: str
     #: Whether it may do nothing on a schema as declared: then sample rows decide.
     doubtful: bool = False

@@ -175,7 +175,7 @@ class ScriptRows:
             fact = facts
         else:
             return False
-        # What an earlier migration declares, and what is there otherwise, was left so: no statement looks at it.
+        # Columns of earlier migrations and of unknown origin keep their state: no statement looks at them.
         return is_new or all(
             any(before.get(name) != value for name, value in fact.items())
             or before.keys() - facts.keys() >= {"not_valid"}
@@ -200,7 +200,7 @@ class ScriptRows:
         """The tables that are there, by their later names."""
         return frozenset(self._renames.get(key, key[1]) for key in self.found.objects if key[0] == "table")
 
-    # What its statements do to rows.
+    # Effects of statements on rows.
 
     def _rows_at(self, place: _Place | None) -> LaterRows:
         """Return the rows as a statement meets them, or when the script has run.

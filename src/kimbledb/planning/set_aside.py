@@ -21,7 +21,7 @@ from kimbledb.planning.closed import opened
 from kimbledb.planning.fold import owners_of, renamed, split
 from kimbledb.planning.writer.names import own_name, texts, written
 
-#: What is put behind the names.
+#: The suffix of the names.
 _END = "_set_aside"
 #: Bytes of the longest name.
 _LONGEST = 63
@@ -50,7 +50,7 @@ class Aside:
     #: The name of each table afterwards, by its name before.
     names: Mapping[str, str] = field(factory=dict)
 
-    #: What is declared, depended on the tables from outside, and is gone.
+    #: The declared objects that depended on the tables from outside and are gone.
     gone: frozenset[Key] = frozenset()
 
 

@@ -32,7 +32,7 @@ _TARGET = {
     "platform": "another platform: signed for a {signed} server, and this one is {now}",
     "contents": "the schema held {signed} when it was signed, and holds {now}",
 }
-#: What each kind of texts is called where only fingerprints can be compared.
+#: The name of each kind of text, for texts of which only fingerprints can be compared.
 _IN_WORDS = {
     "files": "the files of the migrations",
     "history": "the history: what is applied",

@@ -115,7 +115,7 @@ class _Ordering:
 
     def _key(self, number: int) -> tuple[int, int, int, int, int]:
         act = self._acts[number]
-        # What one statement made goes in reverse; what it dropped comes back in order.
+        # Objects that one statement made go in reverse; objects that it dropped come back in order.
         turn = number if act.way is Way.CREATE else -number
         return (-act.place, act.way, act.rank, turn, number)
 

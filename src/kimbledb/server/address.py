@@ -46,7 +46,7 @@ ENVIRONMENT = {
 }
 #: The variables of which each names a database, or the server that has one.
 NAMING = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE")
-#: What gave a parameter that is a variable's, in messages.
+#: The source of a parameter from a variable, in messages.
 VARIABLES = "the environment (PG* variables)"
 _NONE: Mapping[str, str] = MappingProxyType({})
 

@@ -61,7 +61,7 @@ MEASURED: Final = "KD106"
 DEALLOCATED: Final = "KD107"
 #: A statement failed in a scratch schema, and was left out.
 LEFT_OUT: Final = "KD108"
-#: How many rows of a table that was set aside were copied.
+#: The number of copied rows of a table that was set aside.
 COPIED: Final = "KD109"
 #: The notices that a call receives as answers.
 ANSWERS: Final = frozenset({"KD100", "KD101", "KD102", "KD103", MEASURED, LEFT_OUT, COPIED})

@@ -142,7 +142,7 @@ class Connection(Protocol):
     OSError where the connection cannot be used.
     """
 
-    #: How many statements of the last message of ``execute()`` were completed.
+    #: The number of completed statements of the last message of ``execute()``.
     completed: int
     #: For each COMMIT of that message that was completed, how many statements were completed up to and with it.
     commits: Sequence[int]

@@ -46,7 +46,7 @@ class Noted:
     statements: str
     #: The settings.
     names: Sequence[str]
-    #: What of the transaction goes into that state. One that follows another of the same need not look again.
+    #: The part of the transaction that enters that state. A second one with the same part need not look again.
     of: str = ""
 
 

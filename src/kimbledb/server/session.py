@@ -83,10 +83,10 @@ class Session:
         self.process_id: int | None = None
         #: The answers of the last message's blocks, as far as the message got.
         self.answered: list[Answer] = []
-        #: How many statements of the last message were completed, and how many up to and with each of its COMMITs.
+        #: The number of completed statements of the last message, and the number up to and with each of its COMMITs.
         self.completed = 0
         self.commits: Sequence[int] = ()
-        #: How many transactions of the last message the server has begun, of those that begin with ``remember()``.
+        #: The number of transactions of the last message the server has begun, of those that begin with ``remember()``.
         self.begun = 0
         #: The names of the settings that a script may change in it; none where the server was not asked for them.
         self.settable: Sequence[str] = ()

@@ -27,7 +27,7 @@ from kimbledb.model.script import Part, Script, checksum_of
 
 #: Another strategy for tables that hold rows.
 _ONLINE = "online.sql"
-#: What only a hosted server wants.
+#: The script that only a hosted server runs.
 _HOSTED = "hosted.sql"
 #: The files that are read with the folder. Only apply.sql must exist.
 _READ = (facts.FILE, "apply.sql", _HOSTED)

@@ -50,7 +50,7 @@ class _Project:
     folder: Folder
     #: All files, by the path in the folder.
     files: Mapping[str, tuple[Entry, str]]
-    #: What its configuration says of the folders of scripts, by the name of the setting.
+    #: The folders of scripts as its configuration names them, by the name of the setting.
     settings: Mapping[str, str]
 
     @classmethod

@@ -30,7 +30,7 @@ _ENTRY = re.compile(r"\d+; \d+ \d+ (SCHEMA - |COMMENT - EXTENSION )(.*)")
 _SETS_TRANSACTION_TIMEOUT = 17
 #: The number of lines at the beginning of its output within which it does so.
 _HEADER = 40
-#: How many names of objects an error shows.
+#: The number of names of objects an error shows.
 _SHOWN = 10
 
 

@@ -39,7 +39,7 @@ class Clone:
     server: str
     #: The statement by which a session becomes one of the role that migrates, or nothing.
     as_role: str
-    #: What it lacks, a line each.
+    #: The objects that it lacks, a line each.
     notes: tuple[str, ...]
     #: Whether its server is thrown away afterwards.
     is_own: bool

@@ -51,7 +51,7 @@ class Stage:
     together: bool = True
     #: Whether the rows of the target are asked what they break. Of a completion the plan has asked them.
     asks: bool = True
-    #: What stands before the first statement.
+    #: The text before the first statement.
     ahead: str = field(default="", repr=False)
 
 

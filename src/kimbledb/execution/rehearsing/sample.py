@@ -16,7 +16,7 @@ from kimbledb.server.driver import ServerError
 from kimbledb.server.search_path import trusted
 from kimbledb.server.session import Session
 
-#: How many rows one question asks for by their keys.
+#: The number of rows one question asks for by their keys.
 _AT_ONCE = 1000
 
 

@@ -35,18 +35,18 @@ from kimbledb.server.loops import END_OF_SCRIPT
 from kimbledb.server.session import Session
 from kimbledb.server.settings import PINNED_FOR_QUESTIONS, pin
 
-#: What may give a rule to columns of a type.
+#: The commands that may add a rule to columns of a type.
 _OF_TYPES = re.compile(r"(?:alter\s+domain|do)\b", re.IGNORECASE)
-#: What may change rows, so that a deferred constraint fails at the end.
+#: The commands that may change rows, so that a deferred constraint fails at COMMIT.
 _CHANGES = re.compile(r"(?:insert|update|delete|merge|with|select|do|call)\b", re.IGNORECASE)
 _SAVEPOINT = "kimbledb_sight"
 #: The SQLSTATEs of "cannot run inside a transaction block" and of "invalid transaction termination".
 _WANTS_NO_TRANSACTION = frozenset({"25001", "2D000"})
 #: The classes of SQLSTATEs of statements that want rows: cardinality, values, constraints, an exception of a block.
 _OF_ROWS = frozenset({"21", "22", "23", "P0"})
-#: What changes tables: without rows it does so, too.
+#: The commands that change tables, also without rows.
 _DEFINES = re.compile(r"(?:alter|create)\b", re.IGNORECASE)
-#: How the reason begins of what fails on rows of the sample.
+#: The prefix of the reason, if a statement fails on rows of the sample.
 ON_ROWS = "it fails on rows of the target"
 HISTORY = frozenset(preflight.HISTORY)
 _FOREIGN_KEY = "23503"
@@ -66,9 +66,9 @@ class Ran:
     error: str | None = None
     #: The error by which it failed for want of rows.
     wants_rows: str | None = None
-    #: What it asks of the rows of the target, by the name of what they break.
+    #: Its questions about the rows of the target, by the name of the violated constraint.
     asked: Mapping[str, Asked] = field(factory=dict)
-    #: What of it cannot be asked.
+    #: The questions that cannot be asked.
     unknown: tuple[str, ...] = ()
 
 
@@ -93,7 +93,7 @@ class Rehearser:
     found: list[RehearsedStatement] = field(factory=list)
     #: The tables that were there before the plan, by oid.
     origin: Sight = field(init=False, factory=Sight)
-    #: What is asked of the rows of the target, by the number of the statement in ``found``.
+    #: The questions about the rows of the target, by the number of the statement in ``found``.
     asked: dict[int, Mapping[str, Asked]] = field(factory=dict)
     #: Whether the clone holds rows of the target.
     sampled: bool = False
@@ -105,7 +105,7 @@ class Rehearser:
     filled: frozenset[str] = frozenset()
     #: Whether any table of the target holds rows.
     holds_rows: bool = False
-    #: What each statement has to do there, by its number in ``found``; nothing of one that fails.
+    #: The work of each statement there, by its number in ``found``; none for a failing one.
     efforts: dict[int, Effort] = field(factory=dict)
     #: The rows of the target by now; None where no table holds any.
     _rows: RowsSoFar | None = field(init=False, default=None)
@@ -115,7 +115,7 @@ class Rehearser:
     _transactions: int = 0
     #: The names of functions that are not the server's own.
     _functions: set[str] = field(init=False, factory=set)
-    #: What was there before the migration that runs.
+    #: The objects that existed before the running migration.
     _there: Sight = field(init=False, factory=Sight)
 
     async def begin(self) -> None:
@@ -173,9 +173,9 @@ class Rehearser:
         """Run statements in one transaction, and return whether the server lets them run in one."""
         self._transactions += 1
         wanting: dict[int, ServerError] = {}
-        #: What stops a statement on rows of the sample, without which it ran then.
+        #: The error of a statement on rows of the sample, without which it then ran.
         broken: dict[int, str | None] = {}
-        #: What was seen of statements before rows of the sample were taken away.
+        #: The observations of statements before rows of the sample were removed.
         kept: dict[int, Ran] = {}
         rows = self._rows
         while True:
@@ -304,7 +304,7 @@ class Rehearser:
             return Ran(piece, error=_on_rows(error))
         return Ran(piece, wants_rows=_described(error))
 
-    # What is seen.
+    # Observations.
 
     async def _look(self) -> Sight:
         """Look at everything where no transaction is open."""

@@ -24,7 +24,7 @@ _CLUSTERS = re.compile(r"\bcluster\b", re.IGNORECASE)
 #: The kinds of relations that hold rows.
 _WITH_ROWS = frozenset("rpm")
 _INDEXES = frozenset("iI")
-#: What a statement that runs in no transaction locks its tables with: its locks are gone when it ends.
+#: The lock modes of statements that run outside of a transaction, whose locks are gone when they end.
 _OUTSIDE = (
     (re.compile(r"vacuum\s+(?:\([^)]*\bfull\b|full\b)|cluster\b", re.IGNORECASE), _STRONGEST),
     (re.compile(r"reindex\b(?!.*\bconcurrently\b)", re.IGNORECASE | re.DOTALL), _STRONGEST),
@@ -42,7 +42,7 @@ class Relation:
     #: The number of the file with its rows, or None where it has none.
     file: int | None
     tablespace: int
-    #: How often it was read from end to end in this transaction.
+    #: The number of times that it was read from end to end in this transaction.
     scans: int
     #: The table of an index.
     table: int | None
@@ -75,9 +75,9 @@ class Seen:
     scans: tuple[int, ...] = ()
     #: The tables whose columns, constraints or unique indexes it changed.
     ruled: tuple[int, ...] = ()
-    #: How often it read each of ``scans``.
+    #: The number of times that it read each of ``scans``.
     reads: Mapping[int, int] = field(factory=dict)
-    #: How many indexes it built on tables that it did not write anew.
+    #: The number of indexes it built on tables that it did not write anew.
     built: Mapping[int, int] = field(factory=dict)
     #: The tables whose rows it looked for in another table.
     keyed: tuple[int, ...] = ()

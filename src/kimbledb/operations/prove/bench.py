@@ -40,7 +40,7 @@ OPTIONS = Options(deadline=86_400.0, application_name="kimbledb prove")
 SCHEMA = "public"
 #: Every table that holds rows is a large one.
 LARGE = evolve(OPTIONS, large_table=1)
-#: What a server, and not a migration, is the cause of.
+#: Errors whose cause is a server, not a migration.
 OF_THE_SERVER = (ConfigurationError, ConnectionLostError, EmbeddedServerError)
 
 
@@ -206,7 +206,7 @@ class Bench:
             async with target.source.lend(target.label, OPTIONS) as connection:
                 yield Target(target.label, LentConnection(connection))
 
-    # What is done in them.
+    # Actions.
 
     async def apply(
         self,
@@ -276,7 +276,7 @@ class Bench:
             path = session.path(Site.of(state, SCHEMA, self.catalog).path)
             await session.send(f"BEGIN;\n{session.settings()}{path}{text}COMMIT;\n")
 
-    # What is looked at in them.
+    # Queries.
 
     async def look(self, target: Target) -> Look:
         """Return what the schema holds."""

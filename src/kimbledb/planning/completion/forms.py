@@ -39,9 +39,9 @@ class LaterForms:
     scope: Scope
     #: The schema under its later names.
     found: Snapshot
-    #: What its rows allow.
+    #: The completions that its rows allow.
     rows: Rows = field(factory=Rows)
-    #: What is left, and what is in conflict, is noted here.
+    #: Collects objects that are left and conflicts.
     noted: Noted = field(factory=Noted)
 
     def of(self, item: FoldedObject, there: Facts | None) -> Facts | None:

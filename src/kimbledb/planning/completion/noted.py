@@ -15,7 +15,7 @@ class Noted:
     left: dict[Key, str] = field(factory=dict)
     #: The columns that keep the default from before.
     defaults: list[str] = field(factory=list)
-    #: What is in conflict, once each.
+    #: The conflicts, once each.
     conflicts: dict[str, None] = field(factory=dict)
     #: The tables that hold what is in conflict.
     tables: set[str] = field(factory=set)

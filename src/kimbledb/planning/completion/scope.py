@@ -83,7 +83,7 @@ class Scope:
     #: All migrations of the catalog: what one of them declares is nobody else's. None for those above.
     catalog: Sequence[Migration] | None = None
 
-    # What is declared.
+    # Declared objects.
 
     @cached_property
     def fold(self) -> Fold:
@@ -127,7 +127,7 @@ class Scope:
         """
         return key[0] == "column" and ("view", split(key[1])[0]) in self.fold.objects
 
-    # What is there, and under which names.
+    # Existing objects, and their names.
 
     @cached_property
     def aside(self) -> Aside:
@@ -176,7 +176,7 @@ class Scope:
         """
         return self.names_now.get(item.key, item.each.name) != item.each.name
 
-    # What is brought.
+    # Objects to bring.
 
     @cached_property
     def objects(self) -> dict[Key, FoldedObject]:

@@ -31,7 +31,7 @@ def let_be_null(scope: Scope, found: Snapshot, objects: dict[Key, Facts]) -> tup
         for key, facts in objects.items()
         if key[0] == "column" and not facts.get("not_null") and wants_value(found.objects.get(key, {}))
     }
-    # What has it from the table above follows.
+    # Inherited columns follow.
     for key, facts in found.objects.items() if free else ():
         if key[0] == "column" and facts.get("inherited") and not free.isdisjoint(_above(key, found.objects)):
             objects[key] = nullable(objects[key])

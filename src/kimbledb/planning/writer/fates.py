@@ -76,7 +76,7 @@ class Fates:
                 found.setdefault(owner, []).append(key)
         return found
 
-    # What goes with what.
+    # Dependent objects.
 
     def owners(self, key: Key) -> list[Key]:
         """Return the objects with each of which the server drops an object.
@@ -168,7 +168,7 @@ class Fates:
             and any(below[0] == key[0] and below not in self.gone for below in self.hanging.get(key, ()))
         }
 
-    # What goes.
+    # Dropped objects.
 
     def decide(self) -> None:
         """Find out what becomes of each object."""
@@ -250,7 +250,7 @@ class Fates:
         for each in self.users.get(key, ()):
             self._lose(each, key)
         for each in self.above_of(key):
-            # What belongs to the index of a parent has no life of its own.
+            # An index that is attached to a parent's index cannot be dropped alone.
             if each in self.before.objects and self._is_linked(key) and each[0] in ("index", "constraint"):
                 self.drop(each)
         if key[0] == "privilege":

@@ -26,7 +26,7 @@ from kimbledb.server.sources import GivenConnection, OwnConnections, Source, clo
 _SQLALCHEMY = "sqlalchemy"
 #: Pools that lend one connection at a time.
 _OF_ONE_CONNECTION = ("AssertionPool", "StaticPool")
-#: What is no target, with what is.
+#: Types that are no target, with the target to use instead.
 _CURES = {
     "Engine": "pass an AsyncEngine (create_async_engine), or the engine's URL: engine.url",
     "Connection": "pass an AsyncEngine (create_async_engine), or the engine's URL: connection.engine.url",
