@@ -15,7 +15,7 @@ from pathlib import Path
 
 import kimbledb
 from kimbledb.planning.derived_rollback import Objects, derive, objects_after
-from tools import notebook, public_names, rooms, small_plan, trace_picture
+from tools import notebook, public_names, rooms, run_picture, small_plan, trace_picture
 
 ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "tests" / "data" / "MIGRATION_ORDER.md"
@@ -180,6 +180,7 @@ FILES: dict[str, Callable[[], str]] = {
     "docs/tour.md": notebook.page,
     "docs/images/plan.svg": lambda: kimbledb.Planner(kimbledb.Catalog.builtin()).plan().to_svg(),
     "docs/images/small-plan.svg": small_plan.picture,
+    "docs/images/run.svg": run_picture.picture,
     "docs/images/trace.svg": trace_picture.picture,
     "src/kimbledb/__init__.pyi": public_names.stub,
 }
