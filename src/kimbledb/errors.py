@@ -78,8 +78,8 @@ class KimbleDBError(Exception):
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         message = printable(message)
         super().__init__(message)
-        self.message = message
-        self.hint = None if hint is None else printable(hint)
+        self.message: str = message
+        self.hint: str | None = None if hint is None else printable(hint)
 
     def __str__(self) -> str:
         return self.message if self.hint is None else f"{self.message}\n  hint: {self.hint}"
@@ -109,7 +109,7 @@ class CatalogError(KimbleDBError):
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         super().__init__(f"{counted(faults, 'fault')} in the migrations; nothing was run:\n{_listed(faults)}")
-        self.faults = tuple(faults)
+        self.faults: tuple[Fault, ...] = tuple(faults)
 
 
 class PlanningError(KimbleDBError):
@@ -129,8 +129,8 @@ class UnknownMigrationError(PlanningError, KeyError):
         if near:
             message += f"; did you mean {' or '.join(near)}?"
         super().__init__(message)
-        self.name = name
-        self.near = tuple(near)
+        self.name: str | int = name
+        self.near: tuple[str, ...] = tuple(near)
 
 
 class DependencyCycleError(PlanningError):
@@ -145,7 +145,7 @@ class DependencyCycleError(PlanningError):
             f"these migrations require each other: {' -> '.join(cycle)}",
             hint="remove one of these requirements (`requires` in migration.toml)",
         )
-        self.cycle = tuple(cycle)
+        self.cycle: tuple[str, ...] = tuple(cycle)
 
 
 class AlternativesError(PlanningError):
@@ -157,7 +157,7 @@ class AlternativesError(PlanningError):
 
     def __init__(self, message: str, alternatives: Sequence[str], *, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
-        self.alternatives = tuple(alternatives)
+        self.alternatives: tuple[str, ...] = tuple(alternatives)
 
 
 class ChangedMigrationError(PlanningError):
@@ -188,7 +188,7 @@ class ChangedMigrationError(PlanningError):
                 else "if the edit has no effect (a comment), list the old checksum under `supersedes` in migration.toml"
             ),
         )
-        self.changed = tuple(changed)
+        self.changed: tuple[tuple[str, str, str], ...] = tuple(changed)
 
 
 class RenamedMigrationError(PlanningError):
@@ -208,7 +208,7 @@ class RenamedMigrationError(PlanningError):
             f"UPDATE {table} SET migration_name = {new} WHERE migration_name = {old}; "
             "if this is a new migration with the text of a deleted one, change at least a comment in it",
         )
-        self.renamed = tuple(renamed)
+        self.renamed: tuple[tuple[str, str], ...] = tuple(renamed)
 
 
 class ConflictingObjectsError(PlanningError):
@@ -240,8 +240,8 @@ class ConflictingObjectsError(PlanningError):
             hint="correct the rows that the queries list, convert these objects, or set aside the tables that `kimbledb plan`"
             " names for it (set_aside), then run again",
         )
-        self.conflicts = tuple(conflicts)
-        self.applied = tuple(applied)
+        self.conflicts: tuple[tuple[str, str], ...] = tuple(conflicts)
+        self.applied: tuple[AppliedStep, ...] = tuple(applied)
 
 
 class HazardError(PlanningError):
@@ -266,8 +266,8 @@ class HazardError(PlanningError):
             f"refused by Options.refuse_hazards; {standing}:\n{lines}",
             hint="to allow a hazard, remove its name from refuse_hazards",
         )
-        self.hazards = tuple(hazards)
-        self.applied = tuple(applied)
+        self.hazards: tuple[tuple[str, Hazard], ...] = tuple(hazards)
+        self.applied: tuple[AppliedStep, ...] = tuple(applied)
 
 
 class PlanChangedError(PlanningError):
@@ -288,10 +288,10 @@ class PlanChangedError(PlanningError):
             f"this is not the plan that was signed, {signed}; {standing}:\n{_listed(map(one_line, changes))}",
             hint=f"read the plan of now (`kimbledb plan --markdown`), and sign that: it is {found}",
         )
-        self.changes = tuple(changes)
-        self.signed = signed
-        self.found = found
-        self.applied = tuple(applied)
+        self.changes: tuple[str, ...] = tuple(changes)
+        self.signed: str = signed
+        self.found: str = found
+        self.applied: tuple[AppliedStep, ...] = tuple(applied)
 
 
 class PreflightError(KimbleDBError):
@@ -309,8 +309,8 @@ class PreflightError(KimbleDBError):
         if applied:
             standing = f"the migrations applied before stay ({', '.join(step.migration.name for step in applied)})"
         super().__init__(f"the database is not ready; {standing}:\n{lines}")
-        self.gaps = tuple(gaps)
-        self.applied = tuple(applied)
+        self.gaps: tuple[tuple[str, str], ...] = tuple(gaps)
+        self.applied: tuple[AppliedStep, ...] = tuple(applied)
 
 
 class HistoryError(KimbleDBError):
@@ -333,9 +333,9 @@ class UnrecordedObjectsError(HistoryError):
             + (f", from {adoptable[0]} to {adoptable[-1]}" if len(adoptable) > 1 else ""),
             hint="`kimbledb adopt --dry-run` shows this record; after `kimbledb adopt`, migrate() applies the rest",
         )
-        self.schema = schema
-        self.objects = tuple(objects)
-        self.adoptable = tuple(adoptable)
+        self.schema: str = schema
+        self.objects: tuple[str, ...] = tuple(objects)
+        self.adoptable: tuple[str, ...] = tuple(adoptable)
 
 
 class ForeignHistoryError(HistoryError):
@@ -366,9 +366,9 @@ class ForeignHistoryError(HistoryError):
                 else ""
             ),
         )
-        self.histories = tuple(histories)
-        self.claimed = tuple(claimed)
-        self.migrations = (*claimed, *unknown)
+        self.histories: tuple[str, ...] = tuple(histories)
+        self.claimed: tuple[str, ...] = tuple(claimed)
+        self.migrations: tuple[str, ...] = (*claimed, *unknown)
 
 
 class MigrationError(KimbleDBError):
@@ -400,13 +400,13 @@ class MigrationError(KimbleDBError):
         hint: str | None = None,
     ) -> None:
         super().__init__(message, hint=hint)
-        self.applied = tuple(applied)
-        self.failed = failed
-        self.file = file
-        self.line = line
-        self.column = column
-        self.statement = statement
-        self.sqlstate = sqlstate
+        self.applied: tuple[AppliedStep, ...] = tuple(applied)
+        self.failed: Migration | None = failed
+        self.file: str | None = file
+        self.line: int | None = line
+        self.column: int | None = column
+        self.statement: str | None = statement
+        self.sqlstate: str | None = sqlstate
 
 
 class VerificationError(MigrationError):
@@ -431,7 +431,7 @@ class VerificationError(MigrationError):
         line: int | None = None,
     ) -> None:
         super().__init__(message, applied=applied, failed=failed, file=file, line=line)
-        self.checks = tuple(checks)
+        self.checks: tuple[Check, ...] = tuple(checks)
 
 
 class RollbackError(MigrationError):
@@ -455,8 +455,8 @@ class DependentsError(RollbackRefusedError):
             f"{name} is needed by {', '.join(dependents)}",
             hint="roll these back first, or pass cascade=True to roll them back, too, newest first",
         )
-        self.name = name
-        self.dependents = tuple(dependents)
+        self.name: str = name
+        self.dependents: tuple[str, ...] = tuple(dependents)
 
 
 class DataLossError(RollbackRefusedError):
@@ -485,10 +485,10 @@ class DataLossError(RollbackRefusedError):
         what = "this" if failed is None else failed.name
         verb = "would" if any(loss.count for loss in losses) else "could"
         super().__init__(f"{what} {verb} lose data; {standing}:\n{lines}", hint=hint)
-        self.losses = tuple(losses)
-        self.objects = tuple(objects)
-        self.applied = tuple(applied)
-        self.failed = failed
+        self.losses: tuple[Loss, ...] = tuple(losses)
+        self.objects: tuple[DatabaseObject, ...] = tuple(objects)
+        self.applied: tuple[AppliedStep, ...] = tuple(applied)
+        self.failed: Migration | None = failed
 
 
 class ResetRefusedError(KimbleDBError):
@@ -500,7 +500,7 @@ class ResetRefusedError(KimbleDBError):
 
     def __init__(self, message: str, *, hint: str | None = None, dependents: Sequence[str] = ()) -> None:
         super().__init__(message, hint=hint)
-        self.dependents = tuple(dependents)
+        self.dependents: tuple[str, ...] = tuple(dependents)
 
 
 class ConfirmationError(ResetRefusedError):
@@ -516,8 +516,8 @@ class ConfirmationError(ResetRefusedError):
             f'the reset is confirmed for "{given}", but the database is "{expected}"; nothing was touched',
             hint=f'to reset this database, pass confirm="{expected}"',
         )
-        self.given = given
-        self.expected = expected
+        self.given: str = given
+        self.expected: str = expected
 
 
 class BackupError(KimbleDBError):
@@ -549,7 +549,7 @@ class LockUnavailableError(KimbleDBError):
         self, message: str, *, blockers: Sequence[str] = (), standing: str | None = None, hint: str | None = None
     ) -> None:
         super().__init__(message + _blocker_lines(blockers, standing), hint=hint)
-        self.blockers = tuple(blockers)
+        self.blockers: tuple[str, ...] = tuple(blockers)
 
 
 class DeadlineExceededError(KimbleDBError):
@@ -567,8 +567,8 @@ class DeadlineExceededError(KimbleDBError):
             f"the deadline of {seconds:g} s passed while {doing}{_blocker_lines(blockers, standing)}",
             hint="call again to continue where this call stopped; Options(deadline=...) allows more time",
         )
-        self.seconds = seconds
-        self.blockers = tuple(blockers)
+        self.seconds: float = seconds
+        self.blockers: tuple[str, ...] = tuple(blockers)
 
 
 class ConnectionLostError(KimbleDBError):
@@ -606,9 +606,9 @@ class OutcomeUnknownError(KimbleDBError):
             f"the reply to the COMMIT of {migration} was lost: {migration} is either {either}{together}",
             hint=f"call again {needed}; migration_history then shows the outcome",
         )
-        self.migration = migration
-        self.after = tuple(after)
-        self.applied = tuple(applied)
+        self.migration: str = migration
+        self.after: tuple[str, ...] = tuple(after)
+        self.applied: tuple[AppliedStep, ...] = tuple(applied)
 
 
 class EmbeddedServerError(KimbleDBError):

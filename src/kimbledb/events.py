@@ -371,7 +371,11 @@ class Progress:
         self._waiting: list[asyncio.Future[None]] = []
 
     def __call__(self, event: Event) -> None:
-        """Take an event, and wake the readers."""
+        """Take an event, and wake the readers.
+
+        Args:
+            event: The event.
+        """
         if self._events and _is_last(self._events[-1]):
             self._events = []
         self._events.append(event)

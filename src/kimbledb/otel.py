@@ -98,7 +98,12 @@ class Instrumentor:
         meter_provider: MeterProvider | None = None,
         **_others: Any,
     ) -> None:
-        """Record each call, as ``kimbledb.otel.instrument()`` does it."""
+        """Record each call, as ``kimbledb.otel.instrument()`` does it.
+
+        Args:
+            tracer_provider: Where spans go; None for the application's global provider.
+            meter_provider: Where metrics go; None for the application's global provider.
+        """
         instrument(tracer_provider=tracer_provider, meter_provider=meter_provider)
 
     def uninstrument(self, **_others: Any) -> None:

@@ -45,7 +45,8 @@ class Catalog:
                 two alternatives are both the default, or ``faults`` is not empty. What only the built-in catalog has
                 may be required: ``Catalog.builtin() + catalog`` has both.
         """
-        self.source = source
+        #: The origin of the migrations, for messages: a path, or ``built-in``.
+        self.source: str = source
         self._content = _checked(migrations, faults)
 
     @property
@@ -111,6 +112,9 @@ class Catalog:
         Where a number of ``other`` is not above all numbers of this catalog, its numbers are raised by the highest of
         these: after the 35 built-in migrations, the first of a folder is number 36.
 
+        Args:
+            other: The catalog whose migrations come after those of this one.
+
         Raises:
             CatalogError: Two migrations have the same name, or the catalogs do not fit together in another way.
         """
@@ -133,6 +137,9 @@ class Catalog:
     def __getitem__(self, key: str | int) -> Migration:
         """Return a migration by its name or its number.
 
+        Args:
+            key: The name, such as ``api-cost-tracking.sql``, or the number.
+
         Raises:
             UnknownMigrationError: The catalog has no such migration. The error suggests similar names. It is also a
                 ``KeyError``, as for any mapping.
@@ -143,7 +150,11 @@ class Catalog:
         return found
 
     def get(self, key: str | int) -> Migration | None:
-        """Return a migration by its name or its number, or None if the catalog has no such migration."""
+        """Return a migration by its name or its number, or None if the catalog has no such migration.
+
+        Args:
+            key: The name, such as ``api-cost-tracking.sql``, or the number.
+        """
         return self._content.by_number.get(key) if isinstance(key, int) else self._content.by_name.get(key)
 
     def providers(self, name: str) -> tuple[Migration, ...]:
@@ -155,7 +166,11 @@ class Catalog:
         return self._content.providers.get(name, ())
 
     def has(self, name: str) -> bool:
-        """Return whether a name is that of a migration, or of a thing that a migration provides."""
+        """Return whether a name is that of a migration, or of a thing that a migration provides.
+
+        Args:
+            name: The name of a migration, or a thing as ``provides`` in migration.toml names it.
+        """
         return name in self or name in self._content.providers
 
     @property

@@ -63,7 +63,6 @@ class Rollback(Request):
             name: A migration's name or number: roll back that one.
             phase: A phase's number: roll back all its migrations.
             to: The name or number of the last migration, in plan order, that stays; 0 rolls back everything.
-        steps: How many to roll back, of those that history shows as applied last.
             steps: How many to roll back, of those that history shows as applied last.
             cascade: Whether to roll back the applied migrations that need one of these, too.
             allow_data_loss: Whether rows and values may be lost.

@@ -40,7 +40,8 @@ class Planner:
                 other.
         """
         catalog.check_whole()
-        self.catalog = catalog
+        #: The migrations.
+        self.catalog: Catalog = catalog
         preferred: dict[str, None] = {}
         for name in [prefer] if isinstance(prefer, str | int) else prefer:
             migration = catalog.get(name)
@@ -58,7 +59,8 @@ class Planner:
                     f"{' and '.join(pair)} exclude each other, and both are preferred", pair, hint="prefer one of them"
                 )
             preferred[migration.name] = None
-        self.prefer = tuple(preferred)
+        #: The names of the alternatives that are used instead of the default.
+        self.prefer: tuple[str, ...] = tuple(preferred)
 
     def plan(
         self,

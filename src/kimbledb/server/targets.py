@@ -78,9 +78,12 @@ class Target:  # every start makes this class, and Request: with attrs they take
         yield self
 
 
-#: A database as callers pass it: a DSN; a connection or a pool of asyncpg's; an ``AsyncEngine``, an ``AsyncConnection`` or a
-#: ``URL`` of SQLAlchemy's; an ``AsyncConnection`` or a pool of psycopg's; a ``Target``; or None for the environment's:
-#: ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables, if PGHOST, PGHOSTADDR, PGSERVICE or PGDATABASE is set.
+#: A database as callers pass it: a DSN, a connection, a pool or an engine.
+#:
+#: That is a DSN as text; a connection or a pool of asyncpg; an ``AsyncEngine``, an ``AsyncConnection`` or a ``URL`` of
+#: SQLAlchemy; an ``AsyncConnection`` or a pool of psycopg; a ``Target``; or None for the database that the environment
+#: names: ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables, if PGHOST, PGHOSTADDR, PGSERVICE or PGDATABASE
+#: is set.
 TargetLike: TypeAlias = (
     str
     | driver.GivenConnection

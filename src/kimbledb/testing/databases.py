@@ -70,9 +70,9 @@ class Databases:
             )
         target = target_of(server, "the server's DSN")
         options = options or Options(application_name="kimbledb testing")
-        self.catalog = catalog_of(catalog)
-        self.schema = schema_of(schema)
-        self.ahead = ahead
+        self.catalog: Catalog = catalog_of(catalog)
+        self.schema: str = schema_of(schema)
+        self.ahead: int = ahead
         self._server = server
         # Two connections: a connection does one thing at a time, and drops must not delay clones.
         self._maker, self._dropper = DatabaseAdmin(target, options), DatabaseAdmin(target, options)

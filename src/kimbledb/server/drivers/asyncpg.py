@@ -24,8 +24,9 @@ from kimbledb.server import queries
 from kimbledb.server.driver import DriverError, Endpoint, MisuseError, Notice, ServerError, WrongServerError
 
 if TYPE_CHECKING:
-    #: The connections of asyncpg's users.
+    #: A connection of asyncpg's: the caller's own, or one of a pool.
     GivenConnection: TypeAlias = asyncpg.Connection[Any] | asyncpg.pool.PoolConnectionProxy[Any]
+    #: A pool of asyncpg's.
     GivenPool: TypeAlias = asyncpg.pool.Pool[Any]
 else:
     # The classes take no parameter at run time.
