@@ -166,7 +166,7 @@ def wheel(session: nox.Session) -> None:
         "integration/test_otel",
         "unit/test_otel",
     )
-    files += ("integration/test_recipes", "unit/repository/test_recipes")
+    files += ("integration/test_recipes", "unit/repository/test_recipes", "unit/repository/test_reference")
     ignored = [f"--ignore=tests/{name}.py" for name in files]
     session.run("pytest", "-q", "-n", "auto", "-m", "wheel", *ignored, *session.posargs)
 

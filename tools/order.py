@@ -1,8 +1,9 @@
 """Write the files that are made from the code.
 
 These are the document's page, all migrations as one SQL file, the picture of the plan, the
-page of the notebook, the stub of the public names, and the table of rooms in CONTRIBUTING.md. ``nox -s order`` writes
-them. ``nox -s order -- --check`` only compares them, as a test does.
+page of the notebook, the pages of the reference, the stub of the public names, and the table of
+rooms in CONTRIBUTING.md. ``nox -s order`` writes them. ``nox -s order -- --check`` only compares
+them, as a test does.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import argparse
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import kimbledb
 from kimbledb.planning.derived_rollback import Objects, derive, objects_after
 from tools import notebook, public_names, rooms, run_picture, small_plan, trace_picture
+from tools.reference.chapters import CHAPTERS
 
 ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "tests" / "data" / "MIGRATION_ORDER.md"
@@ -173,6 +176,13 @@ def _code(text: str) -> str:
     return f"`{text}`"
 
 
+def _of_the_api(chapter: str | None) -> str:
+    """Return a page of the API reference, or its list of names."""
+    from tools.reference import api  # where the wheel is tested, griffe is not installed
+
+    return api.index() if chapter is None else api.page(chapter)
+
+
 #: The files that are written whole, by their path from the root, each with the function that returns its text.
 FILES: dict[str, Callable[[], str]] = {
     "docs/migration-order.md": page,
@@ -182,6 +192,8 @@ FILES: dict[str, Callable[[], str]] = {
     "docs/images/small-plan.svg": small_plan.picture,
     "docs/images/run.svg": run_picture.picture,
     "docs/images/trace.svg": trace_picture.picture,
+    "docs/reference/index.md": partial(_of_the_api, None),
+    **{f"docs/reference/api/{chapter}.md": partial(_of_the_api, chapter) for chapter in CHAPTERS},
     "src/kimbledb/__init__.pyi": public_names.stub,
 }
 #: The same with the page of which only a part is written.
@@ -195,6 +207,7 @@ def main(*, check: bool) -> int:
         file, text = ROOT / name, text_of()
         in_step = file.exists() and file.read_text(encoding="utf-8") == text
         if not in_step and not check:
+            file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8")
         print(f"{name}: {'in step' if in_step else 'out of step' if check else 'written'}")
         stale += not in_step
