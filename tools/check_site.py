@@ -99,6 +99,8 @@ def _faults_of_pages(site: Path) -> list[str]:
                 parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].anchors | {"__top"}
             ):
                 found.append(f"{name}: has no such anchor: {link}")
+        if 'data-md-component="source"' in file.read_text("utf-8"):
+            found.append(f"{name}: the theme's script asks the repository's host for figures")
         if "--8<--" in file.read_text("utf-8"):
             found.append(f"{name}: a file that it should show is not in it")
     return found

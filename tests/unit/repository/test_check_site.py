@@ -18,6 +18,7 @@ FAULTS = {
     '<script src="https://example.com/a.js"></script>': "is loaded from elsewhere: https://example.com/a.js",
     '<link rel="stylesheet" href="//example.com/a.css">': "is loaded from elsewhere: //example.com/a.css",
     "<p>see [the page][missing]</p>": "unresolved: ][missing]",
+    '<a href="https://github.com/a/b" data-md-component="source">x</a>': "the theme's script asks the repository's host for figures",
     "<pre>--8<-- file</pre>": "a file that it should show is not in it",
 }
 
