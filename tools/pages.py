@@ -16,7 +16,6 @@ DOCS = ROOT / "docs"
 
 #: The pages whose blocks need more than a server and an empty folder, each with the tests that run them.
 OWN_TESTS = {
-    "how-to/other-tools.md": "tests/integration/test_other_formats.py",
     "how-to/two-roles.md": "tests/integration/test_pages.py",
     "testing.md": "tests/integration/test_testing_page.py",
 }

@@ -101,7 +101,7 @@ def shows(shown: str, found: str) -> bool:
 
 
 class Shell:
-    """A shell in a folder, in which ``kimbledb`` is this package and ``psql`` the embedded server's."""
+    """A shell in a folder, in which ``kimbledb`` is this package, ``psql`` and ``pg_dump`` the embedded server's."""
 
     def __init__(self, folder: Path, databases: Mapping[str, str]) -> None:
         """Take a folder.
@@ -120,6 +120,7 @@ class Shell:
         _script(binaries / "kimbledb", f'exec "{sys.executable}" -m kimbledb "$@"')
         library = programs().parent / "lib"
         _script(binaries / "psql", f'LD_LIBRARY_PATH="{library}" exec "{programs() / "psql"}" -X "$@"')
+        _script(binaries / "pg_dump", f'LD_LIBRARY_PATH="{library}" exec "{programs() / "pg_dump"}" "$@"')
         self.environment = {
             # The output goes to a pipe, whatever the width of the terminal of the tests.
             **{name: value for name, value in os.environ.items() if not name.startswith("PG") and name != "COLUMNS"},
