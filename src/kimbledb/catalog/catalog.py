@@ -348,7 +348,11 @@ class _Late(Catalog):
 _builtin: Catalog | None = None
 
 
-#: A catalog as callers pass it: one, or the path of its folder, which is read as late as can be; None for the built-in one.
+#: A catalog as callers pass it: a ``Catalog``, the path of its folder, or None for the built-in one.
+#:
+#: ``Catalog.from_directory()`` reads every file, and reports all faults at once. By a path, as by ``--catalog``, the files
+#: are only hashed at first. A migration that history holds with the same checksum was checked when it was applied, and is
+#: not parsed again, unless the call rolls it back or verifies it.
 CatalogLike: TypeAlias = Catalog | str | os.PathLike[str] | None
 
 

@@ -75,8 +75,8 @@ class Request:
                 None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
             catalog: The migrations, or the path of their folder; None for the built-in ones.
             schema: The name of the target schema; None for ``public``.
-            options: Deadline, timeouts and the like, in seconds; None for the defaults.
-            progress: Called with each ``Event``; None for no calls.
+            options: The deadline, the timeouts (in seconds) and the other limits. None for the defaults.
+            progress: Called with each ``Event``. None for no notifications.
 
         Raises:
             ConfigurationError: The target or the schema cannot be used.
@@ -87,7 +87,7 @@ class Request:
         self.schema: str = schema_of(schema)
         #: The options of the call.
         self.options: Options = options or Options()
-        #: Called with each ``Event``; None for no calls.
+        #: Called with each ``Event``. None for no notifications.
         self.progress: Watcher | None = progress
         self._catalog = catalog
 

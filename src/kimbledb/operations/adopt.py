@@ -52,8 +52,8 @@ class Adoption(Request):
             reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
         catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
-        options: Deadline, timeouts and the like, in seconds; None for the defaults.
-        progress: Called with each ``Event``; None for nobody.
+        options: The deadline, the timeouts (in seconds) and the other limits. None for the defaults.
+        progress: Called with each ``Event``. None for no notifications.
 
     Raises:
         ConfigurationError: The target or the schema cannot be used.
@@ -63,7 +63,7 @@ class Adoption(Request):
         """Record in history the migrations whose objects are present. No script is run.
 
         Args:
-            prefer: Names of alternatives to take instead of the default.
+            prefer: The names of alternatives to choose instead of the default ones.
             dry_run: Whether only to report what would be recorded.
 
         Returns:
@@ -160,9 +160,9 @@ async def adopt(
             reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
         catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
-        prefer: Names of alternatives to take instead of the default.
+        prefer: The names of alternatives to choose instead of the default ones.
         dry_run: Whether only to report what would be recorded.
-        options: Deadline, timeouts and the like, in seconds; None for the defaults.
+        options: The deadline, the timeouts (in seconds) and the other limits. None for the defaults.
 
     Raises:
         ConfigurationError: The target cannot be used.

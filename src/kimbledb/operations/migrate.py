@@ -52,8 +52,8 @@ class Executor(Request):
             reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
         catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
-        options: Deadline, timeouts and the like, in seconds; None for the defaults.
-        progress: Called with each ``Event``; None for nobody.
+        options: The deadline, the timeouts (in seconds) and the other limits. None for the defaults.
+        progress: Called with each ``Event``. None for no notifications.
 
     Raises:
         ConfigurationError: The target or the schema cannot be used.
@@ -70,10 +70,10 @@ class Executor(Request):
         """Return the plan that ``apply()`` would follow. Only reads.
 
         Args:
-            to: A migration's name or number: plan that one and all it needs, no more. None for all.
-            phase: A phase's number: plan its migrations and all they need, no more. None for all.
-            prefer: Names of alternatives to take instead of the default.
-            set_aside: Names of tables that are set aside, as ``apply()`` does it.
+            to: The name or number of a migration: plan only this one and those that it needs. None for all.
+            phase: The number of a phase: plan only its migrations and those that they need. None for all.
+            prefer: The names of alternatives to choose instead of the default ones.
+            set_aside: The names of the tables to set aside, as ``apply()`` does it.
 
         Returns:
             Each migration with its state, the reason, and its hazards.
@@ -103,18 +103,18 @@ class Executor(Request):
         """Apply what is pending.
 
         Args:
-            to: A migration's name or number: apply that one and all it needs, no more. None for all.
-            phase: A phase's number: apply its migrations and all they need, no more. None for all.
-            prefer: Names of alternatives to take instead of the default.
-            verify: Whether each migration's checks run in its transaction and must pass.
+            to: The name or number of a migration: apply only this one and those that it needs. None for all.
+            phase: The number of a phase: apply only its migrations and those that they need. None for all.
+            prefer: The names of alternatives to choose instead of the default ones.
+            verify: Whether the checks of each migration run in its transaction and must pass.
             backup: The path of a file to write a backup of the whole database to, before anything is
                 changed and only where there is something to do. None for no backup.
-            allow_data_loss: Whether rows and values that are there may go, also where the migration
-                that takes them does not say so (``deletes`` in migration.toml).
-            set_aside: Names of tables that cannot be brought to their declared form, and are there: each
-                is renamed with its rows, the declared one is made beside it, and the rows that fit are copied.
-            plan: The plan that must be what is carried out, as ``kimbledb.migrate()`` takes it. The other arguments are
-                those by which it was made. None for whatever is pending.
+            allow_data_loss: Whether a migration may delete existing rows and values without a ``deletes`` in its
+                migration.toml.
+            set_aside: The names of existing tables that cannot be converted to their declared form. Each is renamed
+                with its rows, the declared table is made beside it, and the rows that fit are copied.
+            plan: The plan to carry out, as ``kimbledb.migrate()`` takes it. The other arguments must be those by which
+                it was made. None for all that is pending.
 
         Returns:
             The migrations that were applied, the plan, and the checks.
@@ -318,26 +318,26 @@ async def migrate(
             reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
         catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``. It is made if missing.
-        to: A migration's name or number: apply that one and all it needs, no more. None for all.
-        phase: A phase's number: apply its migrations and all they need, no more. None for all.
-        prefer: Names of alternatives to take instead of the default.
-        verify: Whether each migration's checks run in its transaction and must pass.
+        to: The name or number of a migration: apply only this one and those that it needs. None for all.
+        phase: The number of a phase: apply only its migrations and those that they need. None for all.
+        prefer: The names of alternatives to choose instead of the default ones.
+        verify: Whether the checks of each migration run in its transaction and must pass.
         backup: The path of a file to write a backup of the whole database to, before anything is changed
             and only where there is something to do. ``restore()`` brings it back. A file that is
             there is never overwritten. None for no backup.
-        allow_data_loss: Whether rows and values that are there may go, also where the migration that
-            takes them does not say so (``deletes`` in migration.toml).
-        set_aside: Names of tables that are there and cannot be brought to their declared form. Each is renamed
-            with its rows and keys (``orders_set_aside``), the declared one is made beside it, and the rows that
-            fit are copied. ``report.set_aside`` says how many, and how to list the others. A name whose table is
-            not there, or is set aside already, changes nothing.
-        plan: The plan that must be what is carried out: if anything of it has changed, nothing is run. A ``Plan`` holds
-            catalog, schema, to, phase, prefer and set_aside, and excludes these arguments. Of a plan from another
-            process its fingerprint, or what its ``as_dict()`` gave (``kimbledb plan --json``); these arguments are then
-            those by which it was made. Where another run of the plan has applied all of it, there is nothing to do.
-            None for whatever is pending.
-        progress: Called with each ``Event``; None for nobody.
-        options: Deadline, timeouts and the like, in seconds; None for the defaults.
+        allow_data_loss: Whether a migration may delete existing rows and values without a ``deletes`` in its
+            migration.toml.
+        set_aside: The names of existing tables that cannot be converted to their declared form. Each is renamed
+            with its rows and keys (``orders_set_aside``), the declared table is made beside it, and the rows that
+            fit are copied. ``MigrationReport.set_aside`` holds their number and a query for the others. The name of a
+            table that does not exist, or is set aside already, changes nothing.
+        plan: The plan to carry out: if anything in it has changed, nothing is run. A ``Plan`` holds catalog, schema,
+            to, phase, prefer and set_aside, and excludes these arguments. For a plan from another process, pass its
+            fingerprint or the values of its ``as_dict()`` (``kimbledb plan --json``), and these arguments as they were
+            when it was made. If another run of the plan has applied all of it, there is nothing to do. None for all
+            that is pending.
+        progress: Called with each ``Event``. None for no notifications.
+        options: The deadline, the timeouts (in seconds) and the other limits. None for the defaults.
 
     Returns:
         The migrations that were applied, the plan, and the checks.
@@ -345,7 +345,7 @@ async def migrate(
     Raises:
         ConfigurationError: The target or an option cannot be used.
         PlanningError: No plan can be made.
-        PlanChangedError: What would be done is not the given plan; it says what has changed.
+        PlanChangedError: The plan of now is not the given one; the error lists the changes.
         PreflightError: The server lacks what a migration needs; nothing was touched. Where the role may not migrate,
             ``Options.or_wait`` waits instead.
         BackupError: The backup cannot be made; nothing was touched.

@@ -38,11 +38,11 @@ async def plan(
             these, the plan is that for an empty database.
         catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
-        to: A migration's name or number: plan that one and all it needs, no more. None for all.
-        phase: A phase's number: plan its migrations and all they need, no more. None for all.
-        prefer: Names of alternatives to take instead of the default.
-        set_aside: Names of tables that are set aside, as ``migrate()`` does it.
-        options: Deadline, timeouts and the like, in seconds; None for the defaults.
+        to: The name or number of a migration: plan only this one and those that it needs. None for all.
+        phase: The number of a phase: plan only its migrations and those that they need. None for all.
+        prefer: The names of alternatives to choose instead of the default ones.
+        set_aside: The names of the tables to set aside, as ``migrate()`` does it.
+        options: The deadline, the timeouts (in seconds) and the other limits. None for the defaults.
 
     Raises:
         ConfigurationError: The target cannot be used.

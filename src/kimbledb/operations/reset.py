@@ -230,7 +230,7 @@ async def reset(
         backup: The path of a file to write a backup of the whole database to, before anything is changed
             and only where there is something to do. ``restore()`` brings it back. A file that is
             there is never overwritten. None for no backup.
-        options: Deadline, timeouts and the like, in seconds; None for the defaults.
+        options: The deadline, the timeouts (in seconds) and the other limits. None for the defaults.
 
     Returns:
         What was dropped, in that order, and how many rows went with it.

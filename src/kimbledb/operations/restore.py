@@ -29,7 +29,7 @@ async def restore(path: str | os.PathLike[str], target: TargetLike = None, *, op
         target: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them. None
             reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
             The database must be empty.
-        options: Deadline, timeouts and the like, in seconds; None for the defaults.
+        options: The deadline, the timeouts (in seconds) and the other limits. None for the defaults.
 
     Raises:
         BackupError: The database is not empty, the file cannot be read, or

@@ -35,8 +35,8 @@ class Rollback(Request):
             reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
         catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
-        options: Deadline, timeouts and the like, in seconds; None for the defaults.
-        progress: Called with each ``Event``; None for nobody.
+        options: The deadline, the timeouts (in seconds) and the other limits. None for the defaults.
+        progress: Called with each ``Event``. None for no notifications.
 
     Raises:
         ConfigurationError: The target or the schema cannot be used.
@@ -148,8 +148,8 @@ async def rollback(
         backup: The path of a file to write a backup of the whole database to, before anything is changed
             and only where there is something to do. ``restore()`` brings it back. A file that is
             there is never overwritten. None for no backup.
-        progress: Called with each ``Event``; None for nobody.
-        options: Deadline, timeouts and the like, in seconds; None for the defaults.
+        progress: Called with each ``Event``. None for no notifications.
+        options: The deadline, the timeouts (in seconds) and the other limits. None for the defaults.
 
     Returns:
         The migrations that were rolled back, and the data that was lost with them.

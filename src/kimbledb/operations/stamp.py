@@ -58,7 +58,7 @@ async def stamp(
         catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
         applied: Whether they are recorded as applied. False takes their rows away: ``migrate()`` applies them then.
-        options: Deadline, timeouts and the like, in seconds; None for the defaults.
+        options: The deadline, the timeouts (in seconds) and the other limits. None for the defaults.
 
     Returns:
         What was recorded or removed, and the plan as it was before. A migration that history shows as wanted is not

@@ -57,8 +57,8 @@ class Verifier(Request):
             reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
         catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
-        options: Deadline, timeouts and the like, in seconds; None for the defaults.
-        progress: Called with each ``Event``; None for nobody.
+        options: The deadline, the timeouts (in seconds) and the other limits. None for the defaults.
+        progress: Called with each ``Event``. None for no notifications.
 
     Raises:
         ConfigurationError: The target or the schema cannot be used.
@@ -72,7 +72,7 @@ class Verifier(Request):
         Args:
             only: A migration's name or number, or several: run their checks alone, applied or not.
                 None for all.
-            strict: Whether the security checks fail that otherwise warn of what is in no closed catalog.
+            strict: Whether security findings on objects of no closed catalog fail. Otherwise they are warnings.
 
         Returns:
             Every check with what it expected and found; ``report.ok`` is the verdict.
@@ -211,8 +211,8 @@ async def verify(
         catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
         only: A migration's name or number, or several: run their checks alone, applied or not. None for all.
-        strict: Whether the security checks fail that otherwise warn of what is in no closed catalog.
-        options: Deadline, timeouts and the like, in seconds; None for the defaults.
+        strict: Whether security findings on objects of no closed catalog fail. Otherwise they are warnings.
+        options: The deadline, the timeouts (in seconds) and the other limits. None for the defaults.
 
     Returns:
         Every check with what it expected and found; ``report.ok`` is the verdict.

@@ -14,6 +14,7 @@ import pytest
 
 import kimbledb
 from kimbledb import events, otel, testing
+from kimbledb.model.hazard import HAZARDS
 from tools.reference import api, facts, package, prose
 from tools.reference.prose import Links
 
@@ -84,6 +85,11 @@ def test_each_link_of_the_reference_leads_to_an_anchor() -> None:
                 lost.append(f"{page}: {target}#{anchor}")
 
     assert lost == []
+
+
+def test_each_kind_of_hazard_is_named() -> None:
+    """The reference names each value that a hazard's name can have, and that the options take."""
+    assert [name for name in HAZARDS if f"`{name}`" not in TEXTS["api/planning.md"]] == []
 
 
 def test_what_has_no_text_is_a_fault() -> None:

@@ -60,7 +60,7 @@ async def prove(
             None for private embedded servers of both platforms.
         platform: ``bare`` or ``hosted``, to try them on an embedded server of that platform alone; None for both.
         cuts: The number of places in its scripts at which each migration is interrupted. None for each statement.
-        progress: Called with a ``Proved`` event for each thing that was tried; None for nobody.
+        progress: Called with a ``Proved`` event for each thing that was tried. None for no notifications.
 
     Returns:
         Everything that was tried, and what failed. ``report.ok`` says whether nothing did.
