@@ -182,7 +182,7 @@ class Runner:
                 blockers=self.blockers,
                 standing=self.standing,
                 hint="see which session holds the lock (SELECT * FROM pg_stat_activity), and run again at a quieter time; "
-                "Options(lock_timeout=..., attempts=...) waits longer",
+                "to wait longer, raise Options(lock_timeout=..., attempts=...)",
             ) from cause
 
     async def _wait(self, waits: int, why: tuple[str, ...], holder: asyncio.Future[None] | None) -> None:

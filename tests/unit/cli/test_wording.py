@@ -93,8 +93,8 @@ def test_a_cure_is_worded_for_the_shell(hint: str) -> None:
         ("choose one, as by prefer=('a.sql',)", "choose one, as by --prefer a.sql"),
         ("Options(deadline=...) allows more", "--deadline SECONDS allows more"),
         (
-            "Options(lock_timeout=..., attempts=...) waits longer",
-            "lock_timeout and attempts in [tool.kimbledb.options] of pyproject.toml waits longer",
+            "to wait longer, raise Options(lock_timeout=..., attempts=...)",
+            "to wait longer, raise lock_timeout and attempts in [tool.kimbledb.options] of pyproject.toml",
         ),
         ("a schema of its own (schema=...)", "a schema of its own (--schema NAME)"),
         ("then let adopt() find out", "then let `kimbledb adopt` find out"),
