@@ -19,14 +19,18 @@ import sys
 from collections.abc import Awaitable, Iterable, Sequence
 from importlib import import_module
 from types import ModuleType
+from typing import Final
 
 from kimbledb import operations
 from kimbledb.cli import completion, habits, signals, wording
 from kimbledb.cli.arguments import groups
 from kimbledb.cli.call import Call
-from kimbledb.errors import CatalogError, ConfigurationError, KimbleDBError, UnknownMigrationError
+from kimbledb.errors import DOCUMENTATION, CatalogError, ConfigurationError, KimbleDBError, UnknownMigrationError
 from kimbledb.execution.command import ExitCode
 from kimbledb.version import __version__
+
+#: The errors of a call that is wrong by itself.
+_OF_THE_CALL: Final = (ConfigurationError, CatalogError, UnknownMigrationError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,10 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     call = Call(given)
     try:
         code: int = asyncio.run(signals.until_terminated(_command_of(call)))
-    except (ConfigurationError, CatalogError, UnknownMigrationError) as error:
-        return _explain(call, error, ExitCode.MISUSED)
     except KimbleDBError as error:
-        return _explain(call, error, ExitCode.REFUSED)
+        return _explain(call, error, exit_code_of(type(error)))
     except KeyboardInterrupt:
         return _stopped("interrupted", ExitCode.INTERRUPTED)
     except signals.TerminatedError:
@@ -64,6 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.REFUSED
     return code
+
+
+def exit_code_of(error: type[KimbleDBError]) -> ExitCode:
+    """Return the exit code of a command that ends with an error of a class."""
+    return ExitCode.MISUSED if issubclass(error, _OF_THE_CALL) else ExitCode.REFUSED
 
 
 def _own_arguments() -> list[str]:
@@ -124,7 +131,7 @@ def _parser(arguments: Iterable[str]) -> argparse.ArgumentParser:
         prog="kimbledb",
         description="Bring a PostgreSQL database to the KimbleAI v4 schema, or to your own folder of migrations.",
         epilog="Exit codes: 0 done, 1 refused or failed, 2 wrong call, 3 `plan --check` found something to apply, 130 and 143 "
-        "stopped by SIGINT or SIGTERM.",
+        f"stopped by SIGINT or SIGTERM. Documentation: {DOCUMENTATION}",
     )
     parser.add_argument("--version", action="version", version=f"kimbledb {__version__}")
     parser.add_argument(
@@ -145,6 +152,7 @@ def _parser(arguments: Iterable[str]) -> argparse.ArgumentParser:
             parents=[shared[group] for group in module.GROUPS],
             help=_help_of(module),
             description=inspect.getdoc(module.command),
+            epilog=f"Example: {module.EXAMPLE}",
         )
         module.add_arguments(own)
         own.set_defaults(command=module.command, parser=own)

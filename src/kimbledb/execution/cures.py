@@ -20,7 +20,7 @@ _NO_TRANSACTIONS = (
 #: For each SQLSTATE (manual, appendix A) its cure. The first five answer the
 #: common issues of the document: already exists, column missing, foreign key
 #: fails, permission denied, vector not found.
-_BY_SQLSTATE = {
+BY_SQLSTATE = {
     "42P07": "it exists already: write CREATE ... IF NOT EXISTS, or let `kimbledb adopt` record the migrations that are applied",
     "42701": "the column exists already: write ADD COLUMN IF NOT EXISTS",
     "42710": "it exists already: query the system catalogs first, or let `kimbledb adopt` record the migrations that are applied",
@@ -175,7 +175,7 @@ def cure_of(error: ServerError, migration: Migration, rest: str) -> str | None:
     )
     if cure is None and sqlstate not in _BETTER_THAN_THE_SERVERS:
         cure = error.hint
-    return cure or _BY_SQLSTATE.get(sqlstate)
+    return cure or BY_SQLSTATE.get(sqlstate)
 
 
 def _by_case(error: ServerError, rest: str) -> str | None:

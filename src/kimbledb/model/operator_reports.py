@@ -392,7 +392,7 @@ class ManyResult(Report, Generic[Each]):
         """Return the result as values.
 
         ``target``, ``schema``, ``ok``: as the attributes. ``report``: null, or as its ``as_dict()``.
-        ``error``: null, or its class, ``message`` and ``hint``.
+        ``error``: null, or its class, ``message``, ``hint`` and ``url``.
         """
         return {
             "target": self.target,
@@ -406,7 +406,9 @@ class ManyResult(Report, Generic[Each]):
 def _outcome(result: ManyResult[Each]) -> str:
     """Return the outcome of one schema: one line if it succeeded, else the whole error or report."""
     if result.error is not None:
-        return f"{type(result.error).__name__}: {printable(str(result.error))}"
+        # Without the address of each error's section: the same one would stand below schema after schema.
+        text = getattr(result.error, "text", None) or str(result.error)
+        return f"{type(result.error).__name__}: {printable(text)}"
     if result.report is None:
         return "nothing"
     return result.report.summary if result.ok else str(result.report)

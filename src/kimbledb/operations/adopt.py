@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from kimbledb.execution.command import Invocation
 
 GROUPS = ("database",)
+EXAMPLE = "kimbledb adopt --dry-run"
 _MISSING = Finding(ObjectState.MISSING)
 
 
@@ -184,7 +185,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 async def command(invocation: Invocation) -> int:
-    """Record the migrations whose objects are present, and run nothing."""
+    """Record the migrations whose objects are present, and run nothing.
+
+    For a database that SQL files or another tool made. A migration counts as applied if every object that it declares is
+    there in its declared form. No object and no row is changed.
+    """
     given = invocation.given
     async with invocation.target() as target:
         report = await adopt(

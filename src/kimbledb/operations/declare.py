@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from kimbledb.execution.command import Invocation
 
 GROUPS = ()
+EXAMPLE = "kimbledb declare migrations"
 _PLATFORMS = {False: "bare", True: "hosted"}
 
 
@@ -408,7 +409,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 async def command(invocation: Invocation) -> int:
-    """Record from a server what each migration of a folder makes, changes and drops."""
+    """Record from a server what each migration of a folder makes, changes and drops.
+
+    Writes declared.toml beside each apply.sql. With --check the exit code is 1 if one is out of step.
+    """
     given = invocation.given
     directory = given.directory or given.catalog or invocation.folder
     base = None if given.base is None else Catalog.from_directory(given.base)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kimbledb.execution.command import Invocation
 
 GROUPS = ("database",)
+EXAMPLE = "kimbledb history"
 
 
 @frozen(eq=False)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kimbledb.execution.command import Invocation
 
 GROUPS = ()
+EXAMPLE = "kimbledb init migrations"
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from kimbledb.server.targets import Target, TargetLike
 
 GROUPS = ("database", "limits", "backup", "many")
+EXAMPLE = "kimbledb migrate --catalog migrations"
 
 
 class Executor(Request):
@@ -440,7 +441,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 async def command(invocation: Invocation) -> int:
-    """Apply what is missing, and prove it."""
+    """Apply what is missing, and prove it.
+
+    Each migration is one transaction: script, proof, history row. Afterwards all that is applied is verified. The exit
+    code is 1 if a migration is refused or fails, or if the verification finds a fault. If nothing is pending, nothing is
+    written.
+    """
     from kimbledb.execution.command import ExitCode  # only the command has an exit code
     from kimbledb.server.targets import kept  # only the command makes several calls
 

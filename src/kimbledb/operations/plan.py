@@ -17,6 +17,7 @@ from kimbledb.server.options import Options
 from kimbledb.server.targets import TargetLike, is_named
 
 GROUPS = ("database", "limits", "many")
+EXAMPLE = "kimbledb plan --check --catalog migrations"
 
 
 async def plan(
@@ -75,7 +76,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def command(invocation: Invocation) -> int:
-    """Show what would be applied, and why."""
+    """Show what would be applied, and why.
+
+    Only reads. With --check the exit code is 3 if something would be applied, and 1 if a run would be refused.
+    """
     given = invocation.given
     if given.markdown == "" and given.json:
         raise ConfigurationError("--markdown and --json exclude each other", hint="give --markdown a file")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kimbledb.execution.command import Invocation
 
 GROUPS = ("database", "limits")
+EXAMPLE = "kimbledb rehearse --sample 1000 --catalog migrations"
 
 
 async def rehearse(
@@ -134,7 +135,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 async def command(invocation: Invocation) -> int:
-    """Run the plan on a clone of the schema, and show what it locks, rewrites and breaks."""
+    """Run the plan on a clone of the schema, and show what it locks, rewrites and breaks.
+
+    The target is only read. The exit code is 1 if a statement fails on the clone or a query breaks.
+    """
     given = invocation.given
     limits: dict[str, Any] = {
         "to": given.to,

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from kimbledb.execution.command import Invocation
 
 GROUPS = ("database", "limits")
+EXAMPLE = "kimbledb render --output all.sql"
 
 _SCHEMA = "public"
 #: The name of each platform in the file, by whether it is hosted.
@@ -178,7 +179,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 async def command(invocation: Invocation) -> int:
-    """Write one SQL file of all migrations, for an SQL editor."""
+    """Write one SQL file of all migrations, for an SQL editor.
+
+    The file asks history for each migration, writes history as migrate does, and does nothing the second time.
+    """
     given, output = invocation.given, invocation.given.output
     _check(given)
     if given.pending:

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from kimbledb.execution.command import Invocation
 
 GROUPS = ("database", "backup", "asking")
+EXAMPLE = "kimbledb reset --confirm shop --backup before.dump"
 #: The SQLSTATE of a DROP of an object that others depend on (manual, appendix A).
 _NEEDED = "2BP01"
 
@@ -268,7 +269,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 async def command(invocation: Invocation) -> int:
-    """Drop every object of the schema."""
+    """Drop every object of the schema.
+
+    One transaction, and never with CASCADE. Rows stop it unless --allow-data-loss is given. Extensions and the schema
+    itself stay.
+    """
     given = invocation.given
     wanted: dict[str, Any] = {
         "catalog": invocation.catalog,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kimbledb.events import Watcher
 
 GROUPS = ("database", "backup", "asking")
+EXAMPLE = "kimbledb rollback -1 --dry-run"
 
 
 class Rollback(Request):
@@ -198,7 +199,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 async def command(invocation: Invocation) -> int:
-    """Roll back migrations, and never lose data unasked."""
+    """Roll back migrations, and never lose data unasked.
+
+    Each migration is taken back in a transaction of its own, newest first. Rows and values that would be lost are counted
+    before, and stop it unless --allow-data-loss is given.
+    """
     given = invocation.given
     name, steps = _last(given.name, given.steps)
     if sum(each is not None for each in (name, given.phase, given.to, steps)) != 1:

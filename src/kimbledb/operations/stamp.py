@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from kimbledb.execution.command import Invocation
 
 GROUPS = ("database",)
+EXAMPLE = "kimbledb stamp 3"
 
 
 async def stamp(

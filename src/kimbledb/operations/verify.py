@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 GROUPS = ("database", "many")
+EXAMPLE = "kimbledb verify --catalog migrations"
 #: The most findings that a check names. ``rows`` holds all of them.
 _SHOWN = 5
 #: Seconds in which a message leaves this machine.
@@ -234,7 +235,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 async def command(invocation: Invocation) -> int:
-    """Check that what is applied is present and right."""
+    """Check that what is applied is present and right.
+
+    Only reads: the checks of each migration, the declared objects, and the security of the schema. The exit code is 1 if
+    a check fails.
+    """
     async with invocation.target() as target:
         report = await verify(
             target,

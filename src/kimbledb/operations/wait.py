@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kimbledb.execution.command import Invocation
 
 GROUPS = ("database",)
+EXAMPLE = "kimbledb wait --deadline 120"
 
 
 async def wait(
@@ -91,7 +92,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 async def command(invocation: Invocation) -> int:
-    """Wait until another run has brought the schema up to date."""
+    """Wait until another run has brought the schema up to date.
+
+    Only reads. The exit code is 1 if that run fails, or if the deadline passes.
+    """
     async with invocation.target() as target:
         found = await wait(
             target,

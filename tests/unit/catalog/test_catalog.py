@@ -930,8 +930,8 @@ def test_a_key_that_is_not_there_is_two_errors_in_one(catalog: Catalog) -> None:
         catalog["A"]
 
     assert isinstance(caught.value, UnknownMigrationError)
-    assert str(caught.value) == "no migration named A; did you mean a.sql?"
-    with pytest.raises(UnknownMigrationError, match=r"^no migration 7$"):
+    assert caught.value.text == "no migration named A; did you mean a.sql?"
+    with pytest.raises(UnknownMigrationError, match=r"^no migration 7\n"):
         catalog[7]
 
 

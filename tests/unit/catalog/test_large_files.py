@@ -143,7 +143,7 @@ def test_faults_shown_are_capped(tmp_path: Path, line: str) -> None:
     with pytest.raises(CatalogError) as caught:
         Catalog.from_directory(tmp_path)
 
-    lines = str(caught.value).splitlines()
+    lines = caught.value.text.splitlines()
     assert lines[0] == "300 faults in the migrations; nothing was run:"
     assert (len(lines), lines[-1]) == (22, "  and 280 more")
     assert len(caught.value.faults) == 300

@@ -221,12 +221,12 @@ FOR_PROGRAMS = {
     "title",
     "verification",
 }
-#: The same, for one class: what its caller named, and what each result shows by itself.
+#: The same, for one class: what its caller named, what each result shows by itself, and the address of an error.
 FOR_PROGRAMS_OF: dict[type, set[str]] = {
     kimbledb.DeclareReport: {"file"},
     kimbledb.Plan: {"schema", "fingerprint", "basis"},
     kimbledb.Rehearsal: {"file", "plan"},
-    kimbledb.ManyReport: {"report"},
+    kimbledb.ManyReport: {"report", "url"},
 }
 
 

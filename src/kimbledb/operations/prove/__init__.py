@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from kimbledb.execution.command import Invocation
 
 GROUPS = ()
+EXAMPLE = "kimbledb prove migrations --platform bare"
 
 
 async def prove(
@@ -257,7 +258,10 @@ def _cuts(text: str) -> int | None:
 
 
 async def command(invocation: Invocation) -> int:
-    """Try every migration on throwaway databases: the way back, interrupted, beside rows, in other orders."""
+    """Try every migration on throwaway databases: the way back, interrupted, beside rows, in other orders.
+
+    The exit code is 1 if one of them fails.
+    """
     given = invocation.given
     if given.directory is not None:
         given.catalog = [*(given.catalog or ()), given.directory]

@@ -144,7 +144,7 @@ class Bench:
         except OF_THE_SERVER:
             raise
         except KimbleDBError as error:
-            message = str(error)
+            message = error.text
         return self.note(migration, kind, detail, message=message, skipped=skipped, seconds=clock())
 
     def note(

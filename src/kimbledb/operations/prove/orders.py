@@ -74,7 +74,7 @@ class Orders:
             if end is None and failed is not at:
                 skipped = f"it requires {failed.name}, which failed"
             else:
-                at, message = failed, str(error)
+                at, message = failed, error.text
         self._bench.note(at, Proof.ORDER, name, message=message, skipped=skipped, seconds=clock())
 
 
