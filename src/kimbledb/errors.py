@@ -665,7 +665,7 @@ class DependentsError(RollbackRefusedError):
     """Other applied migrations need the migration that is to be rolled back.
 
     Causes:
-        - Applied migrations name this one under ``requires``, or use its objects.
+        - Applied migrations name this one under ``requires``.
 
     Cure:
         1. Run ``kimbledb rollback NAME --cascade --dry-run``: it shows all that would go.

@@ -41,7 +41,7 @@ class ExitCode(enum.IntEnum):
     #: The call is wrong: an unknown command, option or migration, no DSN, a wrong password or database, or a folder that
     #: does not exist or has faults.
     #:
-    #: Stop: the same call fails in the same way.
+    #: Stop; the same call fails in the same way.
     MISUSED = 2
     #: ``plan --check`` found something to apply.
     #:
