@@ -18,6 +18,7 @@ from pathlib import Path
 import kimbledb
 from kimbledb.planning.derived_rollback import Objects, derive, objects_after
 from tools import notebook, public_names, rooms, run_picture, small_plan, trace_picture
+from tools.reference import commands, environment, errors, events, exit_codes, settings
 from tools.reference.chapters import CHAPTERS
 
 ROOT = Path(__file__).parent.parent
@@ -194,6 +195,12 @@ FILES: dict[str, Callable[[], str]] = {
     "docs/images/trace.svg": trace_picture.picture,
     "docs/reference/index.md": partial(_of_the_api, None),
     **{f"docs/reference/api/{chapter}.md": partial(_of_the_api, chapter) for chapter in CHAPTERS},
+    "docs/reference/commands.md": commands.page,
+    "docs/reference/environment.md": environment.page,
+    "docs/reference/errors.md": errors.page,
+    "docs/reference/events.md": events.page,
+    "docs/reference/exit-codes.md": exit_codes.page,
+    "docs/reference/settings.md": settings.page,
     "src/kimbledb/__init__.pyi": public_names.stub,
 }
 #: The same with the page of which only a part is written.

@@ -34,6 +34,7 @@ from kimbledb.model.check import Check
 from kimbledb.model.fault import Fault
 from kimbledb.model.loss import Loss
 from kimbledb.model.migration import AppliedStep, Migration
+from kimbledb.server.session import TemporarilyUnavailable
 
 MIGRATION = Migration(name="a.sql", number=1)
 STEP = AppliedStep(MIGRATION, 0.5)
@@ -156,6 +157,18 @@ def test_an_error_keeps_its_message_and_its_hint_apart(name: str) -> None:
     assert str(error) == f"{error.text}\n  see: {error.url}"
     assert error.hint != ""
     assert not error.message.endswith((".", "\n"))
+
+
+def test_an_error_that_is_not_public_is_explained_as_its_parent() -> None:
+    """The address of an error of a private class is that of the public class it is derived from."""
+
+    class OfTheCallerError(TemporarilyUnavailable):
+        pass
+
+    assert [each("gone").url.partition("#")[2] for each in (TemporarilyUnavailable, OfTheCallerError)] == [
+        "connectionlosterror",
+        "connectionlosterror",
+    ]
 
 
 BROKEN = MigrationError(

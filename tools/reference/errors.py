@@ -13,9 +13,7 @@ from tools.reference import examples, sources
 def classes() -> dict[str, type[KimbleDBError]]:
     """Return the errors by their names, in the order of the tree."""
     return {
-        name: kind
-        for name, kind in vars(errors).items()
-        if isinstance(kind, type) and issubclass(kind, KimbleDBError)
+        name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, KimbleDBError)
     }
 
 
@@ -56,7 +54,10 @@ def _section(name: str, kind: type[KimbleDBError]) -> list[str]:
         lines += [sources.prose(paragraph), ""]
     parents = [each.__name__ for each in kind.__mro__[1:] if issubclass(each, KimbleDBError)]
     under = f"a {', a '.join(sources.prose(f'`{each}`') for each in parents)}; " if parents else ""
-    lines += [f"In the tree: {under}exit code [{exit_code_of(kind).value}](exit-codes.md#exit-code-{exit_code_of(kind).value}).", ""]
+    lines += [
+        f"In the tree: {under}exit code [{exit_code_of(kind).value}](exit-codes.md#exit-code-{exit_code_of(kind).value}).",
+        "",
+    ]
     if name in examples.EXAMPLES:
         lines += ["```text", examples.EXAMPLES[name]().text, "```", ""]
     lines += ["Causes:", "", *(f"- {sources.prose(each)}" for each in sources.lines_of(sections["Causes"])), ""]

@@ -140,7 +140,8 @@ EXAMPLES: Final[dict[str, Callable[[], KimbleDBError]]] = {
         f"the rollback failed: {_NEEDED}\nnothing was touched", hint=_NEEDED.hint
     ),
     "RollbackRefusedError": lambda: without_rollback(
-        kimbledb.Migration(name="prices.sql", number=5, irreversible="the old prices are gone"), "the old prices are gone"
+        kimbledb.Migration(name="prices.sql", number=5, irreversible="the old prices are gone"),
+        "the old prices are gone",
     ),
     "DependentsError": lambda: errors.DependentsError("orders.sql", ["refunds.sql"]),
     "DataLossError": lambda: errors.DataLossError([Loss("table", "refunds", 1204), Loss("column", "orders.note", 87)]),

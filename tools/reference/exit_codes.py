@@ -33,7 +33,7 @@ def page() -> str:
         "",
         "```sh",
         "kimbledb migrate --json > result.json",
-        'if [ $? -eq 1 ]; then jq -r .error result.json; fi  # such as LockUnavailableError',
+        "if [ $? -eq 1 ]; then jq -r .error result.json; fi  # such as LockUnavailableError",
         "```",
         "",
         "A command that argparse refuses, such as one with an unknown option, ends with 2 and prints no JSON.",

@@ -81,10 +81,8 @@ def _link(name: str, page: str) -> str:
 
 def shown(value: object) -> str:
     """Return a default as it is written in TOML, or ``none``."""
-    if value is None:
+    if value is None or value == ():
         return "none"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
-    if isinstance(value, tuple):
-        return f"`{list(value)}`"
     return f'`"{value}"`' if isinstance(value, str) else f"`{value:_}`".replace(".0`", "`")

@@ -25,7 +25,14 @@ from kimbledb.model.names import near
 from kimbledb.server.options import Options
 
 _FILE: Final = "pyproject.toml"
-_KEYS: Final = ("catalog", "schema", "options")
+#: The keys of the table, each with its meaning.
+KEYS: Final = {
+    "catalog": "The catalogs, as ``--catalog`` takes them: folders of migrations, or ``builtin`` for the built-in ones; one "
+    "text, or a list of which each builds on those before it. Default: the built-in ones. ``declare`` and ``new`` work "
+    "in the last folder of the list, else in ``migrations``.",
+    "schema": "The target schema, as ``--schema`` takes it. Default: ``public``.",
+    "options": "A table with the options below.",
+}
 #: The name of the built-in catalog; a folder of that name is written ``./builtin``.
 BUILTIN: Final = "builtin"
 
@@ -68,7 +75,7 @@ def read(folder: Path) -> Configuration:
     table = table.get("kimbledb", {}) if isinstance(table, dict) else {}
     if not isinstance(table, dict):
         raise ConfigurationError(f"{file}: tool.kimbledb is no table", hint="write [tool.kimbledb]")
-    _check(table, _KEYS, f"{file}, [tool.kimbledb]")
+    _check(table, tuple(KEYS), f"{file}, [tool.kimbledb]")
     return Configuration(
         catalog=tuple(_folder(each, file, folder) for each in _texts(table.get("catalog", ()), "catalog", file)),
         schema=next(iter(_texts(table.get("schema", ()), "schema", file, only=True)), None),

@@ -1,4 +1,4 @@
-"""The environment variables that kimbledb reads, by subject; ``kimbledb --help`` names them.
+"""The environment variables that kimbledb reads, by subject; ``kimbledb --help`` names those of commands.
 
 libpq's variables that stand for a parameter of a DSN are in ``kimbledb.server.address.ENVIRONMENT``. A test compares both
 tables with the sources.
@@ -40,3 +40,5 @@ VARIABLES: Final = {
         "PGPASSWORD": "The password. A password in the DSN goes before it, and it goes before the password file.",
     },
 }
+#: The variables that change what a command does.
+OF_COMMANDS: Final = (*VARIABLES["Database"], *VARIABLES["Command line"])

@@ -22,7 +22,7 @@ from types import ModuleType
 from typing import Final
 
 from kimbledb import operations
-from kimbledb.cli import completion, habits, signals, wording
+from kimbledb.cli import completion, environment, habits, signals, wording
 from kimbledb.cli.arguments import groups
 from kimbledb.cli.call import Call
 from kimbledb.errors import DOCUMENTATION, CatalogError, ConfigurationError, KimbleDBError, UnknownMigrationError
@@ -36,7 +36,7 @@ _OF_THE_CALL: Final = (ConfigurationError, CatalogError, UnknownMigrationError)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     every = _own_arguments() if arguments is None else list(arguments)
-    parser = _parser(every)
+    parser = parser_of(every)
     if _has_stray_dsn(every):
         # Here, since argparse, or an error about a migration of that name, would print it with its password.
         parser.error("a DSN is given by --dsn, or by the environment")
@@ -122,7 +122,7 @@ def names() -> list[str]:
     return sorted(found.name for found in pkgutil.iter_modules(operations.__path__))
 
 
-def _parser(arguments: Iterable[str]) -> argparse.ArgumentParser:
+def parser_of(arguments: Iterable[str]) -> argparse.ArgumentParser:
     """Return the parser. A command is imported when it is named, and all are for the list of them."""
     arguments = list(arguments)
     is_about_none = arguments[:1] == ["--version"]
@@ -131,7 +131,8 @@ def _parser(arguments: Iterable[str]) -> argparse.ArgumentParser:
         prog="kimbledb",
         description="Bring a PostgreSQL database to the KimbleAI v4 schema, or to your own folder of migrations.",
         epilog="Exit codes: 0 done, 1 refused or failed, 2 wrong call, 3 `plan --check` found something to apply, 130 and 143 "
-        f"stopped by SIGINT or SIGTERM. Documentation: {DOCUMENTATION}",
+        f"stopped by SIGINT or SIGTERM. Environment variables: {', '.join(environment.OF_COMMANDS)} and libpq's. "
+        f"Documentation: {DOCUMENTATION}",
     )
     parser.add_argument("--version", action="version", version=f"kimbledb {__version__}")
     parser.add_argument(

@@ -396,7 +396,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "directory", nargs="?", metavar="DIR", help="the folder of migrations (that of pyproject.toml, else migrations)"
     )
-    parser.add_argument("--catalog", metavar="DIR", help="the same")
+    parser.add_argument("--catalog", metavar="DIR", help="the same as DIR")
     parser.add_argument(
         "--base", metavar="DIR", help="the folder of migrations on which they build (the built-in ones, if required)"
     )

@@ -426,15 +426,17 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--allow-data-loss",
         action="store_true",
-        help="even if rows or values are lost and the migration does not say so",
+        help="apply even if rows or values are lost and the migration does not say so",
     )
     parser.add_argument(
         "--plan",
         metavar="FINGERPRINT",
-        help="only if what would be done is the plan of this fingerprint, or of the file that `plan --json` or `rehearse --json` wrote",
+        help="apply only if the plan has this fingerprint, or is that of the file which `plan --json` or `rehearse --json` wrote",
     )
     parser.add_argument("--dry-run", action="store_true", help="only show the plan, and change nothing")
-    parser.add_argument("--no-verify", action="store_true", help="skip the verification")
+    parser.add_argument(
+        "--no-verify", action="store_true", help="skip the checks of each migration and the verification afterwards"
+    )
     parser.add_argument(
         "--or-wait", action="store_true", help="where this role may not migrate, wait until another one has"
     )

@@ -265,7 +265,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="the name of the database: it must be that of the target. A terminal is asked for it; elsewhere the call needs "
         "it, or --yes for the database that the call names",
     )
-    parser.add_argument("--allow-data-loss", action="store_true", help="even where rows go with it")
+    parser.add_argument("--allow-data-loss", action="store_true", help="reset even if rows or values are lost")
 
 
 async def command(invocation: Invocation) -> int:

@@ -194,7 +194,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--to", type=name_or_number, metavar="MIGRATION", help="roll back all after that one; 0 rolls back everything"
     )
     parser.add_argument("--cascade", action="store_true", help="roll back those that need it, too")
-    parser.add_argument("--allow-data-loss", action="store_true", help="even if rows or values are lost")
+    parser.add_argument("--allow-data-loss", action="store_true", help="roll back even if rows or values are lost")
     parser.add_argument("--include-adopted", action="store_true", help="roll back adopted migrations, too")
 
 

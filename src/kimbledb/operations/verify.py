@@ -230,7 +230,9 @@ async def verify(
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("only", nargs="*", type=name_or_number, metavar="MIGRATION", help="these alone")
+    parser.add_argument(
+        "only", nargs="*", type=name_or_number, metavar="MIGRATION", help="check these alone, by name or number"
+    )
     parser.add_argument("--strict", action="store_true", help="fail where a security check would only warn")
 
 

@@ -293,6 +293,21 @@ def test_what_programs_get_people_see(kind: type) -> None:
     assert not {value for value in wanted if words(value) not in page}
 
 
+def test_the_errors_of_many_schemas_have_no_address_in_the_text() -> None:
+    """A report of several errors shows none of their addresses, which its values hold."""
+    error = kimbledb.ConfigurationError("no DSN", hint="name one")
+    report: kimbledb.ManyReport[Any] = kimbledb.ManyReport((kimbledb.ManyResult("shop", "public", error=error),), 0.1)
+
+    assert "name one" in str(report)
+    assert "see:" not in str(report)
+    assert report.results[0].as_dict()["error"] == {
+        "error": "ConfigurationError",
+        "message": "no DSN",
+        "hint": "name one",
+        "url": error.url,
+    }
+
+
 @pytest.mark.parametrize("kind", SAMPLES, ids=lambda kind: kind.__name__)
 def test_the_summary_comes_with_the_first_table(kind: type) -> None:
     """The summary is one line of what is printed."""

@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 
 import kimbledb
 from kimbledb.catalog.statements import find_problems
-from kimbledb.cli.main import _has_stray_dsn, _parser
+from kimbledb.cli.main import _has_stray_dsn, parser_of
 from tests.support.transcripts import blocks_of
 from tools import pages
 from tools.pages import DOCS, ROOT, Kept
@@ -55,7 +55,7 @@ def test_each_command_is_one(page: str) -> None:
                 continue
             try:
                 with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-                    _, rest = _parser(given).parse_known_args(given)
+                    _, rest = parser_of(given).parse_known_args(given)
             except SystemExit as ended:
                 rest = [] if ended.code in (0, None) else given
             if rest:

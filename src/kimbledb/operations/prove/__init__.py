@@ -236,7 +236,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("directory", nargs="?", metavar="DIR", help="the folder of migrations (the built-in ones)")
     parser.add_argument(
-        "--catalog", action="append", metavar="DIR", help="the same; each further one builds on those before it"
+        "--catalog", action="append", metavar="DIR", help="the same as DIR; each further one builds on those before it"
     )
     parser.add_argument("--server", metavar="DSN", help="try them on this server (embedded ones, bare and hosted)")
     parser.add_argument("--platform", choices=("bare", "hosted"), help="try them on that platform alone (both)")

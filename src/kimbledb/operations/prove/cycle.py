@@ -219,7 +219,9 @@ class Cycle:
         try:
             await self._bench.apply(copy, self._migration, self._prefer, options=options)
         except DataLossError as error:
-            raise Broken(f"it loses rows or values that its tables may hold, and does not say so: {error.text}") from error
+            raise Broken(
+                f"it loses rows or values that its tables may hold, and does not say so: {error.text}"
+            ) from error
         except ConflictingObjectsError as error:  # before anything was touched
             if self._migration.demands is None:
                 raise Broken(
