@@ -27,23 +27,23 @@ DOCUMENT = ROOT / "tests" / "data" / "MIGRATION_ORDER.md"
 HEAD = """\
 # Migration order
 
-Every migration in the shape of the document that this project brings to life. Written from the catalog by `nox -s order`:
-do not edit it. What each column and constraint is for stands in [The schema](schema.md).
+For people who operate a KimbleAI database: the {total} built-in migrations in the order and the form of the document that asks
+for them, each with its dependencies, objects, rollback and checks. One database receives {applied} of them, since two are
+alternatives. [The built-in schema](schema.md) explains each migration.
 
-**Database:** PostgreSQL 15 to 18 with pgvector, bare or hosted
-**Total migrations:** {total}, of which {applied} are applied to one database
+`nox -s order` writes this page from the catalog: do not edit it.
 
 ## Quick start
 
-For a new database and for one that is there already:
+For a new database and for an existing one, on PostgreSQL 15 to 18 with pgvector:
 
 ```bash
-kimbledb plan      # what is missing, and why
-kimbledb adopt     # only where there are objects and no history: records what is proved
+kimbledb plan      # the state of each migration, and the reason
+kimbledb adopt     # only for objects without a history: records the migrations whose objects are all there
 kimbledb migrate   # applies the rest, each migration in a transaction with its checks
 ```
 
-Without Python at hand, run [run-all-migrations.sql](run-all-migrations.sql) whole in an SQL editor.
+Without Python, run [run-all-migrations.sql](run-all-migrations.sql) whole in an SQL editor.
 
 ## Migration execution order
 """
@@ -51,21 +51,22 @@ Without Python at hand, run [run-all-migrations.sql](run-all-migrations.sql) who
 TAIL = """
 ## Rollback procedures
 
-`kimbledb rollback NAME` takes one migration back, `--phase N` a phase, `--to NAME` all that came after it. Each runs the
-statements above in a transaction of its own, newest first, and stops where rows or values would be lost or where others
-need it. A derived rollback is written from the declarations when it runs: on a hosted database it also takes back what
-hosted.sql did, and what was there before the migration stays. `--dry-run` says what would go.
+`kimbledb rollback NAME` rolls back one migration, `--phase N` a phase, and `--to NAME` every migration after that one. Each
+migration is rolled back by the statements above, newest first, in a transaction of its own. The rollback stops where rows or
+values would be lost, or where another migration needs the objects. A derived rollback is written from the declarations when
+it runs: on a hosted database it also takes back the grants of hosted.sql. An object that existed before its migration stays.
+`--dry-run` shows the losses.
 
 The document's own lines run on this schema, each as it stands: `DROP TABLE IF EXISTS notifications CASCADE`, `ALTER TABLE
-conversations DROP COLUMN IF EXISTS project_id`, those of its phases and of the full reset. They take no functions and no
-history along, so that `verify` reports what is missing, and `kimbledb rollback` does more. In the document's pattern,
-`table_name`, `column_name` and `function_name` stand for real names. Where a trigger, a policy or a view uses such a column
-or function, the server refuses the line, and `kimbledb rollback NAME` takes these along.
+conversations DROP COLUMN IF EXISTS project_id`, those of its phases and of the full reset. They leave functions and the history
+behind, so that `kimbledb verify` reports missing objects; `kimbledb rollback` removes these, too. In the document's pattern
+`table_name`, `column_name` and `function_name` stand for real names. Where a trigger, a policy or a view uses such a column or
+function, the server refuses the line, and `kimbledb rollback NAME` drops the dependent object first.
 
 ## Verification queries
 
-`kimbledb verify` runs the checks above, the document's questions about the whole database (tables with their sizes, row
-level security, extensions, indexes, foreign keys, history), and compares every object with what is declared.
+`kimbledb verify` runs the checks above and the document's queries about the whole database (tables with their sizes, row level
+security, extensions, indexes, foreign keys, history), and compares every object with its declaration.
 
 ```sql
 SELECT migration_name, applied_at, success
