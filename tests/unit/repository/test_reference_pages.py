@@ -19,7 +19,9 @@ from tools.reference import errors, examples, sources
 ROOT = Path(__file__).parents[3]
 SOURCES = ROOT / "src"
 #: A text of the sources that names an environment variable.
-NAME = re.compile(r"PG[A-Z]{3,}(?:_TIMEOUT)?|KIMBLEDB_[A-Z_]+|DATABASE_URL|XDG_\w+|OTEL_\w+|CI|NO_COLOR|COLUMNS|HOME|TE?MP(?:DIR)?")
+NAME = re.compile(
+    r"PG[A-Z]{3,}(?:_TIMEOUT)?|KIMBLEDB_[A-Z_]+|DATABASE_URL|XDG_\w+|OTEL_\w+|CI|NO_COLOR|COLUMNS|HOME|TE?MP(?:DIR)?"
+)
 #: The variables that libraries read for us (shutil, rich), and that no source of ours names.
 READ_BY_OTHERS = {"COLUMNS", "NO_COLOR"}
 #: Those that are set for a child process.
