@@ -930,7 +930,7 @@ class EmbeddedServerError(KimbleDBError):
     Causes:
         - ``kimbledb[embedded]`` is not installed, or the system is neither Linux nor macOS.
         - A library that PostgreSQL needs is missing on the machine.
-        - Another process uses the data folder, or the folder belongs to another version.
+        - Another process uses the data folder, or the folder holds data of another version or of another program.
         - No folder is suitable for the programs: others can write to it, or it may not run programs.
 
     Cure:

@@ -52,12 +52,10 @@ def _section(name: str, kind: type[KimbleDBError]) -> list[str]:
     lines = [f"## {name}", ""]
     for paragraph in sources.paragraphs(text):
         lines += [sources.prose(paragraph), ""]
-    parents = [each.__name__ for each in kind.__mro__[1:] if issubclass(each, KimbleDBError)]
-    under = f"a {', a '.join(sources.prose(f'`{each}`') for each in parents)}; " if parents else ""
-    lines += [
-        f"In the tree: {under}exit code [{exit_code_of(kind).value}](exit-codes.md#exit-code-{exit_code_of(kind).value}).",
-        "",
-    ]
+    parents = [f"`{each.__name__}`" for each in kind.__mro__[1:] if issubclass(each, KimbleDBError)]
+    under = f"It is also a {sources.prose(' and a '.join(parents))}. " if parents else ""
+    code = exit_code_of(kind).value
+    lines += [f"{under}Exit code: [{code}](exit-codes.md#exit-code-{code}).", ""]
     if name in examples.EXAMPLES:
         lines += ["```text", examples.EXAMPLES[name]().text, "```", ""]
     lines += ["Causes:", "", *(f"- {sources.prose(each)}" for each in sources.lines_of(sections["Causes"])), ""]
