@@ -1,8 +1,6 @@
 """The command line: each file of ``kimbledb.operations`` is a command of the same name.
 
-Exit codes: 0 it is done, or there was nothing to do; 1 the database, a
-migration or a verification said no (`plan --check`: a run would be refused); 2 the call itself is wrong (no DSN, an
-unknown name); 3 `plan --check` found something to apply; 130 interrupted (SIGINT), 143 terminated (SIGTERM).
+``kimbledb.execution.command.ExitCode`` has the exit codes.
 """
 
 from __future__ import annotations
