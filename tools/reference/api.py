@@ -24,6 +24,17 @@ CONSTRUCTED = (
 )
 #: Sections of the docstrings of errors that the page of errors shows.
 ELSEWHERE = ("Cause", "Causes", "Cure", "Cures")
+#: The pages of the reference that are not about names of Python, each with its subject.
+BESIDE = {
+    "[Commands](commands.md)": "each command with its arguments, its options and an example",
+    "[Settings](settings.md)": "the keys of pyproject.toml, the options of a call, and which of them wins",
+    "[Environment variables](environment.md)": "each variable that kimbledb reads",
+    "[Exit codes](exit-codes.md)": "what each code means, and what a script should do",
+    "[Events](events.md)": "when each event is sent, and the fields of its log record",
+    "[Errors](errors.md)": "for each error its causes, its cure and an example",
+    "[File formats](../format.md)": "the folder of migrations, file by file and key by key",
+    "[The built-in schema](../schema.md) and [its migrations](../migration-order.md)": "the 35 migrations, and what they make",
+}
 #: The longest signature that stands on one line.
 WIDTH = 76
 #: Decorators that a caller must know.
@@ -52,7 +63,8 @@ def page(name: str) -> str:
 def index() -> str:
     """Return the list of all public names, for docs/reference/index.md."""
     links = Links("", {path: (f"api/{name}", anchor) for path, (name, anchor) in addresses().items()})
-    parts = [MARK, "# Reference", "For all who look something up: each public name of kimbledb in one line."]
+    parts = [MARK, "# Reference", "For all who look something up: the pages of the reference, then each public name in one line."]
+    parts.append("\n".join(f"- {page}: {subject}" for page, subject in BESIDE.items()))
     with package.warnings_are_errors():
         for name, chapter in CHAPTERS.items():
             entries = [
@@ -144,6 +156,7 @@ def class_parts(public: str, of: griffe.Class, links: Links) -> list[str]:
         described = made if made.arguments else docstring
         parts += [_arguments(f"{public}.__init__", facts.arguments_of(init), described.arguments, links)]
         parts += [_raises(described, links)]
+    parts.append(_elsewhere(of))
     if facts.is_enum(of):
         return [*parts, _list("Members", [_value(public, name, each, links) for name, each in own.items()])]
     attributes = {name: each for name, each in own.items() if isinstance(each, griffe.Attribute)}
@@ -171,7 +184,10 @@ def function_parts(public: str, of: griffe.Function, links: Links) -> list[str]:
     docstring = facts.docstring_of(of)
     meaning = prose.text(_text(public, docstring.text, links), links)
     if _is_fixture(of):
-        return [meaning, f"**Type:** {prose.type_of(of.returns, links)}"]
+        given = of.returns
+        if isinstance(given, griffe.ExprSubscript) and str(given.left).endswith("Iterator"):
+            given = given.slice  # a test gets what the generator yields
+        return [meaning, f"**Type:** {prose.type_of(given, links)}"]
     decorators = [str(each.value).rpartition(".")[2] for each in of.decorators]
     marks = [f"@{each}" for each in decorators if each in DECORATORS]
     arguments = facts.arguments_of(of)
@@ -211,6 +227,16 @@ def _class_signature(public: str, of: griffe.Class) -> str:
 def _bases(of: griffe.Class, links: Links) -> str:
     shown = [prose.type_of(base, links) for base in of.bases if facts.is_shown(base) and links.address(_path(base))]
     return f"**Base:** {', '.join(shown)}" if shown else ""
+
+
+def _elsewhere(of: griffe.Class) -> str:
+    """Return the reference to the page that has more about an error or an event."""
+    if of.path.startswith("kimbledb.errors."):
+        return f"[Causes, cure and an example](../errors.md#{of.name.lower()})"
+    name = of.members.get("name")
+    if of.path.startswith("kimbledb.events.") and isinstance(name, griffe.Attribute) and name.annotation is None:
+        return f"[When it is sent, and its log record](../events.md#{str(name.value)[1:-1]})"
+    return ""
 
 
 def _path(annotation: griffe.Expr | str) -> str:
