@@ -135,7 +135,9 @@ def title(public: str, thing: Thing) -> str:
 def _entry(public: str, thing: Thing, links: Links) -> list[str]:
     """Return the part of a page that is about a public name."""
     head = [_anchor(public), *([_anchor(thing.path)] if thing.path.startswith("kimbledb.events.") else [])]
-    parts = ["".join(dict.fromkeys(head)), f"## {title(public, thing)}"]
+    # The site's search ranks exact titles first: for an error, that is its section with causes and cure on another page.
+    mark = "class " if thing.path.startswith("kimbledb.errors.") else ""
+    parts = ["".join(dict.fromkeys(head)), f"## {mark}{title(public, thing)}"]
     if isinstance(thing, griffe.Class):
         return [*parts, *class_parts(public, thing, links.within(public))]
     if isinstance(thing, griffe.Function):
