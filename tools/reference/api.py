@@ -63,7 +63,11 @@ def page(name: str) -> str:
 def index() -> str:
     """Return the list of all public names, for docs/reference/index.md."""
     links = Links("", {path: (f"api/{name}", anchor) for path, (name, anchor) in addresses().items()})
-    parts = [MARK, "# Reference", "For all who look something up: the pages of the reference, then each public name in one line."]
+    parts = [
+        MARK,
+        "# Reference",
+        "For all who look something up: the pages of the reference, then each public name in one line.",
+    ]
     parts.append("\n".join(f"- {page}: {subject}" for page, subject in BESIDE.items()))
     with package.warnings_are_errors():
         for name, chapter in CHAPTERS.items():
