@@ -1,6 +1,6 @@
 """The picture of a run in the documentation: one replica applies three migrations, another one waits for it.
 
-Time goes down. Each box holds its own text in dark letters, so that the picture reads on a light and on a dark page.
+Time goes down. Each box holds its own text in dark letters, so that it reads on light and on dark.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from html import escape
 
 from attrs import frozen
+
+from tools.svg import STYLE
 
 
 @frozen
@@ -53,18 +55,15 @@ def picture() -> str:
     """Return the picture as SVG: a column for each replica."""
     rows = max(box.row for boxes in COLUMNS.values() for box in boxes) + 2
     height = _TOP + _ROW * rows + 6
-    style = "text{fill:#111}text.head{fill:#24292f}@media (prefers-color-scheme:dark){text.head{fill:#e6edf3}}"
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img" font-family="sans-serif" font-size="13">',
         "<title>Two replicas start at once: one applies, the other waits without a connection</title>",
-        f"<style>{style}</style>",
+        STYLE,
     ]
     for column, (name, boxes) in enumerate(COLUMNS.items()):
         x = 12 + column * (_BOX + 24)
         middle = x + _BOX / 2
-        lines.append(
-            f'<text class="head" x="{middle:.0f}" y="20" text-anchor="middle" font-weight="bold">{name}</text>'
-        )
+        lines.append(f'<text x="{middle:.0f}" y="20" text-anchor="middle" font-weight="bold">{name}</text>')
         first, last = _TOP + _ROW * boxes[0].row, _TOP + _ROW * (boxes[-1].row + 1)
         lines.append(f'<line x1="{middle:.0f}" y1="{first}" x2="{middle:.0f}" y2="{last}" stroke="#8a8a8a"/>')
         for box in boxes:
@@ -72,12 +71,12 @@ def picture() -> str:
             lines.append(f'<rect x="{x}" y="{y}" width="{_BOX}" height="{2 * _ROW - 8}" rx="4" fill="{box.colour}"/>')
             for place, line in enumerate(box.lines):
                 weight = ' font-weight="bold"' if place == 0 else ""
-                lines.append(f'<text x="{x + 8}" y="{y + 18 + 17 * place}"{weight}>{escape(line)}</text>')
+                lines.append(f'<text class="in" x="{x + 8}" y="{y + 18 + 17 * place}"{weight}>{escape(line)}</text>')
     begin, end, text = _MESSAGE
     y, tall = _TOP + _ROW * begin - 6, _ROW * (end - begin) + 4
     lines.append(
         f'<rect x="6" y="{y}" width="{_BOX + 12}" height="{tall}" rx="6" fill="none" stroke="#009E73" stroke-width="2"/>'
     )
     lines.append(f'<rect x="{_BOX - 72}" y="{y - 13}" width="84" height="17" rx="3" fill="#009E73"/>')
-    lines.append(f'<text x="{_BOX - 30}" y="{y}" text-anchor="middle" font-size="12" fill="#111">{text}</text>')
+    lines.append(f'<text class="in" x="{_BOX - 30}" y="{y}" text-anchor="middle" font-size="12">{text}</text>')
     return "\n".join([*lines, "</svg>", ""])
