@@ -146,3 +146,14 @@ def test_the_glossary_is_sorted() -> None:
         words = re.findall(r"^- \*\*([^*]+)\*\*: ", part, re.MULTILINE)
         assert words == sorted(words)
         assert len(words) == part.count("\n- ")
+
+
+def test_nothing_is_sent_elsewhere() -> None:
+    """No module imports a client of HTTP, as the FAQ and the page about the installation promise."""
+    assert "## Does it send telemetry?\n\nNo." in text_of("faq.md")
+    clients = re.compile(
+        r"^\s*(?:import|from)\s+(?:urllib\.request|urllib3|http\b|httpx|requests|aiohttp|smtplib|xmlrpc|ftplib)",
+        re.MULTILINE,
+    )
+
+    assert [file for file in (ROOT / "src").rglob("*.py") if clients.search(file.read_text(encoding="utf-8"))] == []
