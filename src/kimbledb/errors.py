@@ -394,7 +394,7 @@ class HazardError(PlanningError):
 
 
 class PlanChangedError(PlanningError):
-    """What a call would do now is not the plan that it was given: files, history, objects, rows or the database differ.
+    """The plan of now is not the plan that the call was given: files, history, objects, rows or the database differ.
 
     Causes:
         - Somebody merged another migration or edited a file after the plan was signed.

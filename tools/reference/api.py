@@ -199,7 +199,7 @@ def function_parts(public: str, of: griffe.Function, links: Links) -> list[str]:
     arguments = facts.arguments_of(of)
     head = f"{'async ' if 'async' in of.labels else ''}def {of.name}"
     own = next((each.name for each in of.parameters if each.name in ("self", "cls")), "")
-    signature = _signature(head, arguments, f" -> {facts.written(of.returns or 'None')}", own=own)
+    signature = _signature(head, arguments, f" -> {facts.formatted(of.returns or 'None')}", own=own)
     result = ""
     if str(of.returns) != "None":
         word = (

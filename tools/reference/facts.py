@@ -27,7 +27,7 @@ class Argument:
     keyword_only: bool = False
 
     def __str__(self) -> str:
-        given = f"{self.stars}{self.name}" + (f": {written(self.annotation)}" if self.annotation is not None else "")
+        given = f"{self.stars}{self.name}" + (f": {formatted(self.annotation)}" if self.annotation is not None else "")
         return given if self.default is None else f"{given} = {self.default}"
 
 
@@ -114,15 +114,20 @@ def default_of(of: griffe.Attribute) -> str | None:
 
 
 def written(value: griffe.Expr | str) -> str:
-    """Return a value or a type as a formatter of Python writes it: for a constant of the package its value."""
+    """Return a default as a formatter of Python writes it: for a constant of the package its value."""
     if isinstance(value, griffe.ExprName) and value.canonical_path.startswith("kimbledb."):
         try:
             constant = find(value.canonical_path)
         except KeyError:
             return str(value)
-        if isinstance(constant, griffe.Attribute) and isinstance(constant.value, str):
+        if isinstance(constant, griffe.Attribute) and constant.value is not None:
             value = constant.value
-    text = str(value)
+    return formatted(value)
+
+
+def formatted(code: griffe.Expr | str) -> str:
+    """Return code with the quotation marks of a formatter of Python."""
+    text = str(code)
     return text if '"' in text else text.replace("'", '"')
 
 

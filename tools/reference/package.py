@@ -98,7 +98,7 @@ def members(module: str) -> list[str]:
         if not name.startswith("_")
         and (
             isinstance(each, griffe.Class)
-            or (isinstance(each, griffe.Attribute) and isinstance(each.value, griffe.Expr))
+            or (isinstance(each, griffe.Attribute) and isinstance(each.value, griffe.ExprSubscript | griffe.ExprBinOp))
         )
     ]
 

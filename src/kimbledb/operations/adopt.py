@@ -68,7 +68,7 @@ class Adoption(Request):
             dry_run: Whether only to report what would be recorded.
 
         Returns:
-            What was recorded, and the plan as it was before.
+            The recorded migrations, and the plan as it was before.
 
         Raises:
             PlanningError: No plan can be made.

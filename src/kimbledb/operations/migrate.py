@@ -108,8 +108,8 @@ class Executor(Request):
             phase: The number of a phase: apply only its migrations and those that they need. None for all.
             prefer: The names of alternatives to choose instead of the default ones.
             verify: Whether the checks of each migration run in its transaction and must pass.
-            backup: The path of a file to write a backup of the whole database to, before anything is
-                changed and only where there is something to do. None for no backup.
+            backup: The path of a new file for a backup of the whole database, made before anything is
+                changed, and only if there is something to do. None for no backup.
             allow_data_loss: Whether a migration may delete existing rows and values without a ``deletes`` in its
                 migration.toml.
             set_aside: The names of existing tables that cannot be converted to their declared form. Each is renamed
@@ -323,9 +323,9 @@ async def migrate(
         phase: The number of a phase: apply only its migrations and those that they need. None for all.
         prefer: The names of alternatives to choose instead of the default ones.
         verify: Whether the checks of each migration run in its transaction and must pass.
-        backup: The path of a file to write a backup of the whole database to, before anything is changed
-            and only where there is something to do. ``restore()`` brings it back. A file that is
-            there is never overwritten. None for no backup.
+        backup: The path of a new file for a backup of the whole database, made before anything is changed,
+            and only if there is something to do. ``restore()`` brings it back. An existing
+            file is never overwritten. None for no backup.
         allow_data_loss: Whether a migration may delete existing rows and values without a ``deletes`` in its
             migration.toml.
         set_aside: The names of existing tables that cannot be converted to their declared form. Each is renamed

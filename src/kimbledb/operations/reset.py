@@ -226,15 +226,15 @@ async def reset(
         confirm: The name of the database, which must be that of the target. A dry run does not look at it.
         catalog: The migrations that made objects in other schemas; None where none did.
         schema: The name of the target schema; None for ``public``.
-        allow_data_loss: Whether rows may go.
+        allow_data_loss: Whether rows may be lost.
         dry_run: Whether only to report what would be dropped and lost.
-        backup: The path of a file to write a backup of the whole database to, before anything is changed
-            and only where there is something to do. ``restore()`` brings it back. A file that is
-            there is never overwritten. None for no backup.
+        backup: The path of a new file for a backup of the whole database, made before anything is changed,
+            and only if there is something to do. ``restore()`` brings it back. An existing
+            file is never overwritten. None for no backup.
         options: The deadline, the timeouts (in seconds) and the other limits. None for the defaults.
 
     Returns:
-        What was dropped, in that order, and how many rows went with it.
+        The dropped objects, in the order in which they were dropped, and the number of rows that were lost with them.
 
     Raises:
         ConfirmationError: The database has another name.

@@ -62,7 +62,7 @@ async def stamp(
         options: The deadline, the timeouts (in seconds) and the other limits. None for the defaults.
 
     Returns:
-        What was recorded or removed, and the plan as it was before. A migration that history shows as wanted is not
+        The recorded or removed migrations, and the plan as it was before. A migration that history shows as wanted is not
         written again.
 
     Raises:

@@ -71,7 +71,7 @@ class Verifier(Request):
         """Run the checks of the applied migrations, and those of the whole database.
 
         Args:
-            only: A migration's name or number, or several: run their checks alone, applied or not.
+            only: The name or number of a migration, or an iterable of these: run only their checks, applied or not.
                 None for all.
             strict: Whether security findings on objects of no closed catalog fail. Otherwise they are warnings.
 
@@ -211,7 +211,7 @@ async def verify(
             reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
         catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
-        only: A migration's name or number, or several: run their checks alone, applied or not. None for all.
+        only: The name or number of a migration, or an iterable of these: run only their checks, applied or not. None for all.
         strict: Whether security findings on objects of no closed catalog fail. Otherwise they are warnings.
         options: The deadline, the timeouts (in seconds) and the other limits. None for the defaults.
 
