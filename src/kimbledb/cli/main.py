@@ -31,6 +31,16 @@ from kimbledb.version import __version__
 _OF_THE_CALL: Final = (ConfigurationError, CatalogError, UnknownMigrationError)
 
 
+class _Help(argparse.HelpFormatter):
+    """Writes each paragraph of a description by itself, and breaks no address."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        import textwrap  # only a help is filled
+
+        filling = textwrap.TextWrapper(width, indent, indent, break_long_words=False, break_on_hyphens=False)
+        return "\n\n".join(filling.fill(" ".join(paragraph.split())) for paragraph in text.split("\n\n"))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     every = _own_arguments() if arguments is None else list(arguments)
@@ -129,8 +139,9 @@ def parser_of(arguments: Iterable[str]) -> argparse.ArgumentParser:
         prog="kimbledb",
         description="Bring a PostgreSQL database to the KimbleAI v4 schema, or to your own folder of migrations.",
         epilog="Exit codes: 0 done, 1 refused or failed, 2 wrong call, 3 `plan --check` found something to apply, 130 and 143 "
-        f"stopped by SIGINT or SIGTERM. Environment variables: {', '.join(environment.OF_COMMANDS)} and libpq's. "
-        f"Documentation: {DOCUMENTATION}",
+        f"stopped by SIGINT or SIGTERM.\n\nEnvironment variables: {', '.join(environment.OF_COMMANDS)} and libpq's.\n\n"
+        f"{DOCUMENTATION}",
+        formatter_class=_Help,
     )
     parser.add_argument("--version", action="version", version=f"kimbledb {__version__}")
     parser.add_argument(
@@ -151,7 +162,8 @@ def parser_of(arguments: Iterable[str]) -> argparse.ArgumentParser:
             parents=[shared[group] for group in module.GROUPS],
             help=_help_of(module),
             description=inspect.getdoc(module.command),
-            epilog=f"Example: {module.EXAMPLE}",
+            epilog=f"Example: {module.EXAMPLE}\n\n{DOCUMENTATION}reference/commands/#kimbledb-{name}",
+            formatter_class=_Help,
         )
         module.add_arguments(own)
         own.set_defaults(command=module.command, parser=own)

@@ -12,6 +12,7 @@ import pytest
 
 from kimbledb import events
 from kimbledb.cli.environment import VARIABLES
+from kimbledb.cli.main import parser_of
 from kimbledb.errors import DOCUMENTATION
 from kimbledb.server.address import ENVIRONMENT
 from tools.reference import errors, examples, sources
@@ -76,6 +77,15 @@ def test_the_address_of_an_error_leads_to_its_section() -> None:
     assert site[1] == DOCUMENTATION
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["urls"]["Documentation"] == DOCUMENTATION
+
+
+def test_the_help_of_a_command_leads_to_its_section() -> None:
+    """The help of each command names the address of its section in the page of commands."""
+    page = (ROOT / "docs" / "reference" / "commands.md").read_text(encoding="utf-8")
+
+    for name, parser in parser_of(["--help"]).get_default("parsers").items():
+        assert f"\n{DOCUMENTATION}reference/commands/#kimbledb-{name}\n" in parser.format_help()
+        assert f"\n## kimbledb {name}\n" in page
 
 
 def test_each_environment_variable_is_documented() -> None:
