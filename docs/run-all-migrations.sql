@@ -548,7 +548,7 @@ BEGIN
     END IF;
     IF altered <> '{}' OR doubled <> '[]' THEN
         INSERT INTO "public".migration_log (event, kimbledb_version, detail)
-        VALUES ('takeover', '0.1.0', jsonb_build_object('altered', altered, 'doubled', doubled));
+        VALUES ('takeover', '1.0.0rc1', jsonb_build_object('altered', altered, 'doubled', doubled));
     END IF;
 EXCEPTION
     WHEN dependent_objects_still_exist OR feature_not_supported OR invalid_table_definition OR object_not_in_prerequisite_state THEN
@@ -1658,7 +1658,7 @@ $hosted$;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('COMPLETE_MIGRATION.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '59c6fe1a606b637d4d7a0875c40bb0275467a1e4d120988418be1d08d272ce54',
-            session_user, '0.1.0')
+            session_user, '1.0.0rc1')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
@@ -1762,7 +1762,7 @@ $hosted$;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('create_user_tokens_table.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '78de005174363205b734be8bca2d8607261b29b9b066c5f3c1b1f13f22c2e8f1',
-            session_user, '0.1.0')
+            session_user, '1.0.0rc1')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
@@ -1876,7 +1876,7 @@ $hosted$;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('supabase-migration-user_tokens.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '6bd15a10c1947dc344f42edfe359193ef8050ce0a2652e8a4393290a2fe9f821',
-            session_user, '0.1.0')
+            session_user, '1.0.0rc1')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
@@ -2043,7 +2043,7 @@ $hosted$;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('content-organization-system.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'd45592f2312ffb30c79940cee3f769dd36ddcdf97738cbccc21bba64d5252d45',
-            session_user, '0.1.0')
+            session_user, '1.0.0rc1')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
@@ -2179,7 +2179,7 @@ $script$;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('add-project-to-transcriptions.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'e338d7feb987c494fe5f0683d96fa18522680ca7d5b40ae6913ef1b071ace343',
-            session_user, '0.1.0')
+            session_user, '1.0.0rc1')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
@@ -2267,7 +2267,7 @@ $script$;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('add-project-id-to-conversations.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '05ae9902efde86e62ef415834567a15a9bd8128bda1114bdfd7aa5de93a8adfb',
-            session_user, '0.1.0')
+            session_user, '1.0.0rc1')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
@@ -2403,7 +2403,7 @@ $script$;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('add-conversation-pinning.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'acde7cd591686d8e6f2d85761e00fbf0efdc056016c7f8761bf22ddf1feb4c37',
-            session_user, '0.1.0')
+            session_user, '1.0.0rc1')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
@@ -2462,7 +2462,7 @@ $script$;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('FIX_PROJECT_ID_TYPE.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '0256b4ddbe2ef689829abd9ed5b9aa1746603aa8a17ea29de6cd906086bb686d',
-            session_user, '0.1.0')
+            session_user, '1.0.0rc1')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
@@ -2523,7 +2523,7 @@ $script$;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('COMPREHENSIVE_TYPE_FIX.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '71d3e3f27d0ab05a479623d7d2a601e545c0a5c45a6fa8d4551d3fb39a7b85bc',
-            session_user, '0.1.0')
+            session_user, '1.0.0rc1')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
@@ -2619,7 +2619,7 @@ $script$;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('optimize-projects-FINAL.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'a017a8f5ce9a4d8b94d241a4d2d2c97e8df06f1684395cf1fe8f9c809bc4e7ac',
-            session_user, '0.1.0')
+            session_user, '1.0.0rc1')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
@@ -2703,7 +2703,7 @@ $script$;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('add-embedding-columns.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '5adf596ebc1808e1b3713fa968b779886b76cdd7784ae0f9076e08e90d6adfa6',
-            session_user, '0.1.0')
+            session_user, '1.0.0rc1')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
@@ -3381,7 +3381,7 @@ $hosted$;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('supabase-semantic-search-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '25346295068b86b8a0529e79f95b2af885b3969a6fb986502ad143884cb9f686',
-            session_user, '0.1.0')
+            session_user, '1.0.0rc1')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
@@ -3760,7 +3760,7 @@ $hosted$;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('create-semantic-search-function.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '45c2927103eb48db28a5d86a760b2387dbfe37fe6b26c95fd4738882cf0eb1f8',
-            session_user, '0.1.0')
+            session_user, '1.0.0rc1')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
@@ -3832,7 +3832,7 @@ $script$;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('add-knowledge-base-source-id-constraint.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '68007c37c0df9aa4ecc5359320ea4613d4e201ef120274492295bf809a182d5a',
-            session_user, '0.1.0')
+            session_user, '1.0.0rc1')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
@@ -4108,7 +4108,7 @@ $hosted$;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('file-registry-migration.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '5b3fd9c617b1a8610a6df1fffd78bbcaae1bf120f4f3fee861790efb968b648c',
-            session_user, '0.1.0')
+            session_user, '1.0.0rc1')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
@@ -4324,7 +4324,7 @@ $hosted$;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('file-integration-enhancement.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '0122fbd4966c9d917e41e1e6e0a0565b15f4cc506e12d44216f6a56745d1cda3',
-            session_user, '0.1.0')
+            session_user, '1.0.0rc1')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
@@ -4457,7 +4457,7 @@ $hosted$;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('notifications-table-migration.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '19c9e7853bcc00b35505144fec5c4081622a776680eb441b76fecb6b37478e39',
-            session_user, '0.1.0')
+            session_user, '1.0.0rc1')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
@@ -4692,7 +4692,7 @@ $hosted$;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('backups-table-migration.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'd04d6fd50e91d64650954032a39f43fdb16a6807370551037db6b5da21d2fbba',
-            session_user, '0.1.0')
+            session_user, '1.0.0rc1')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
@@ -5185,7 +5185,7 @@ $hosted$;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('api-cost-tracking.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '67344110725b7cc6b4f1aab396737ed629b8167b9ae4017b25f87dc9c5aad48e',
-            session_user, '0.1.0')
+            session_user, '1.0.0rc1')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
@@ -5245,7 +5245,7 @@ $script$;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('fix-cost-tracking-user-id-CORRECTED.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '35cddabb69eaa51c00276f6451e4dba916823f70b8d45545340d653a8665ca05',
-            session_user, '0.1.0')
+            session_user, '1.0.0rc1')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
@@ -5461,7 +5461,7 @@ $hosted$;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('model-performance-tracking.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '90abb118d4bc35f88d5b98886437f4bfc5f520e9b2c073a526fef22e46733d2f',
-            session_user, '0.1.0')
+            session_user, '1.0.0rc1')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
@@ -5754,7 +5754,7 @@ $hosted$;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('model-cost-comparison-enhancement.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'aeefbcf8f789003a13120f4ed96a31e7904c774d31b30cffb57511265856a4ef',
-            session_user, '0.1.0')
+            session_user, '1.0.0rc1')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
@@ -5883,7 +5883,7 @@ $script$;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('add-transcription-job-tracking.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '2839826a1396d0249bdcf8a3e700e643d423ab16724686ec35e6be8d8d56597c',
-            session_user, '0.1.0')
+            session_user, '1.0.0rc1')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
@@ -5946,7 +5946,7 @@ $script$;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('MIGRATION_FIX_TRANSCRIPTION.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '708d39b038fdc8080abab2c6c424a2915cef2da766cf00187acaf35598a79453',
-            session_user, '0.1.0')
+            session_user, '1.0.0rc1')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
@@ -6152,7 +6152,7 @@ $hosted$;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('zapier-webhook-logs.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'df389d0fe598dd0388fc7c61d3dae40a49ad3fa233550acc53490a08116e6a88',
-            session_user, '0.1.0')
+            session_user, '1.0.0rc1')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
@@ -6506,7 +6506,7 @@ $hosted$;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('drive-edit-approval-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'c9cf95358fa8c127f26fdf63a6e7cbe189bab4d49af30fad2ee42110127af87b',
-            session_user, '0.1.0')
+            session_user, '1.0.0rc1')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
@@ -6671,7 +6671,7 @@ $hosted$;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('indexing-state-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'cd030c09da2b981ab822488972714bab215b81cdf9a6c1176965da1cc9c6b59c',
-            session_user, '0.1.0')
+            session_user, '1.0.0rc1')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
@@ -7218,7 +7218,7 @@ $hosted$;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('device-continuity.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '1b8cee905edcb549ce125745767f8fbbf4d1362cf8613f361555b6aa62e26b62',
-            session_user, '0.1.0')
+            session_user, '1.0.0rc1')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
@@ -7722,7 +7722,7 @@ $hosted$;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('autonomous-agent-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'dae058dbf7f159ca692bcfadec5c89ed088d9d14e2fb5eafff47b9e629464d54',
-            session_user, '0.1.0')
+            session_user, '1.0.0rc1')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
@@ -8187,7 +8187,7 @@ $hosted$;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('workflow_automation_schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'bb8084632e49a30d647e173eade42cf092a1eedcdb1530e37df88348a18f16e7',
-            session_user, '0.1.0')
+            session_user, '1.0.0rc1')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
@@ -8492,7 +8492,7 @@ $hosted$;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('chatgpt-import-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '92be8c7bfa3e39dbe69898fe85e247ea9d9ebb67acfaeaecf1d738b7d1ed0dfd',
-            session_user, '0.1.0')
+            session_user, '1.0.0rc1')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
@@ -8592,7 +8592,7 @@ $hosted$;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('api-logs-table.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '7f26922486c57efe5d6d6e2b3a5ec338979daebfd09f8ba9fae08bd0c35f1dfe',
-            session_user, '0.1.0')
+            session_user, '1.0.0rc1')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
@@ -8904,7 +8904,7 @@ $hosted$;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('api-logs-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), '51f2ae9baf7552e073b450d474058c4bcf3e5f1b22b1f5f337ccb529113e5a80',
-            session_user, '0.1.0')
+            session_user, '1.0.0rc1')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
@@ -9221,7 +9221,7 @@ $hosted$;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('mcp-servers-schema.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'bb50b4880ecec0c22ded9d8588cad479a92922e0c890364187297f293c55c9e6',
-            session_user, '0.1.0')
+            session_user, '1.0.0rc1')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,
@@ -9284,7 +9284,7 @@ $script$;
     INSERT INTO public.migration_history AS h
         (migration_name, applied_at, success, execution_time_ms, checksum, applied_by, kimbledb_version)
     VALUES ('COMBINED-CRITICAL-MIGRATIONS.sql', clock_timestamp(), true, round(extract(epoch FROM clock_timestamp() - started) * 1000), 'f87759dca7c4eb345466cea258358f4b784626bbcd7705d8c2c5336bed4baa84',
-            session_user, '0.1.0')
+            session_user, '1.0.0rc1')
     ON CONFLICT (migration_name) DO UPDATE SET
         applied_at = excluded.applied_at, success = true, error_message = NULL, execution_time_ms = excluded.execution_time_ms,
         checksum = excluded.checksum, applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version,

@@ -22,6 +22,8 @@ _SNIPPET = re.compile(r'^--8<--(?:\n(?P<file>\S+)\n--8<--| "(?P<one>[^"]+)")\n',
 #: What differs from run to run, and what stands in its place.
 _VARYING = (
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+(?:Z|\+00:00)?)?"), "<time>"),
+    # History shows the version of this package.
+    (re.compile(r"\b\d+\.\d+\.\d+(?:(?:a|b|rc)\d+)?\b"), "<release>"),
     (re.compile(r'(seconds(?:=|": ))\d+\.\d+'), r"\1<seconds>"),
     (re.compile(r"0x[0-9a-f]{16,32}"), "<id>"),
     (re.compile(r"(?:< |up to |at least |\d[\d.]* to )\d[\d.]* s\b"), "<forecast>"),
