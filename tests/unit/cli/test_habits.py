@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 
@@ -78,7 +79,7 @@ def completed(script: str, *words: str) -> list[str]:
     return subprocess.run(["bash", "--norc", "-c", asked], capture_output=True, text=True, check=True).stdout.split()
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+@pytest.mark.skipif(os.name != "posix" or shutil.which("bash") is None, reason="there is no bash")
 def test_bash_completes_commands_and_options(capsys: pytest.CaptureFixture[str]) -> None:
     """The script offers the commands first, and then the options of the one that is named."""
     assert main(["--completion", "bash"]) == 0
