@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -213,7 +214,14 @@ def sbom(session: nox.Session) -> None:
     output = ROOT / "dist" / "sbom" / "kimbledb.cdx.json"
     output.parent.mkdir(parents=True, exist_ok=True)
     options = ("--pyproject", "pyproject.toml", "--mc-type", "library", "--output-reproducible", "-o", str(output))
-    session.run("cyclonedx-py", "environment", *options, str(installed / "bin" / "python"))
+    python = str(installed / "bin" / "python")
+    session.run("cyclonedx-py", "environment", *options, python)
+    # Its version is dynamic in pyproject.toml, where the tool looks.
+    asked = "from importlib.metadata import version; print(version('kimbledb'))"
+    version = str(session.run(python, "-c", asked, external=True, silent=True)).strip()
+    bill = json.loads(output.read_text("utf-8"))
+    bill["metadata"]["component"] |= {"version": version, "purl": f"pkg:pypi/kimbledb@{version}"}
+    output.write_text(json.dumps(bill, indent=2) + "\n", "utf-8")
 
 
 @nox.session
