@@ -22,7 +22,7 @@ from unicodedata import name as name_of_character
 from attrs import evolve, frozen
 
 from kimbledb.model.check import VerificationQuery
-from kimbledb.model.redaction import masked
+from kimbledb.model.redaction import MASK, masked
 from kimbledb.model.script import Part, Script
 
 # PostgreSQL's scanner takes only these characters for space. A no-break space is part of a name
@@ -179,8 +179,24 @@ def with_names(statement: str) -> str:
     Raises:
         UnreadableSQL: A part of the text is never closed.
     """
+    return _with_names(statement, " ")
+
+
+def with_masks(statement: str) -> str:
+    """Return a statement as ``with_names()`` does, and each string as a mask, so that it can be shown.
+
+    Args:
+        statement: The text of one statement.
+
+    Raises:
+        UnreadableSQL: A part of the text is never closed.
+    """
+    return _with_names(statement, f"'{MASK}'")
+
+
+def _with_names(statement: str, of_string: str) -> str:
     end, hidden = _end_of_statement(statement, 0)
-    return _skeleton(statement, 0, end, [span for span in hidden if statement[span[0]] != '"'])
+    return _skeleton(statement, 0, end, [span for span in hidden if statement[span[0]] != '"'], of_string)
 
 
 def names_in(statement: str) -> frozenset[str]:
@@ -769,12 +785,12 @@ def _end_of_quoted(edge: re.Pattern[str], text: str, position: int, begin: int, 
     raise UnreadableSQL(begin, what)
 
 
-def _skeleton(text: str, start: int, end: int, hidden: list[tuple[int, int]]) -> str:
+def _skeleton(text: str, start: int, end: int, hidden: list[tuple[int, int]], of_string: str = " ") -> str:
     parts: list[str] = []
     position = start
     for begin, stop in hidden:
         parts.append(text[position:begin])
-        parts.append(" ")
+        parts.append(of_string if text[begin] == "'" else " ")
         position = stop
     parts.append(text[position:end])
     return "".join(parts).strip(_SPACE)

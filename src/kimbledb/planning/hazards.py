@@ -197,7 +197,7 @@ def hazards_of(
         for script in scripts:
             texts: list[str] = []
             for statement in statements.split(script.text):
-                texts.append(statements.with_names(statement.text))
+                texts.append(statements.with_masks(statement.text))
                 place = None if any(script is each for each in derived) else statement.start
                 told += [
                     (script, place, each)
