@@ -22,6 +22,9 @@ SIGNATURE: Final = f"kimbledb_{os.urandom(8).hex()}"
 _SIGNED: Final = f", CONSTRAINT = '{SIGNATURE}'"
 _CODE = re.compile(r"ERRCODE = 'KD\d\d\d'")
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_TAG: Final = "kimbledb"
+#: The beginning of each anonymous block, by which a session's query is known as one of this package.
+ANONYMOUS: Final = f"DO ${_TAG}"
 
 
 @cache
@@ -128,4 +131,4 @@ def quoted(text: str, word: str) -> str:
 
 def anonymous(body: str) -> str:
     """Return the body of a block as an anonymous block."""
-    return f"DO {quoted(body, 'kimbledb')};\n"
+    return f"DO {quoted(body, _TAG)};\n"
