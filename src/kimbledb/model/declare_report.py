@@ -95,7 +95,8 @@ class DeclareReport(Report):
         how = f"from PostgreSQL {self.server} ({on}), {self.seconds:.1f} s"
         every = counted(self.migrations, "migration")
         if self.check and self.out_of_step:
-            return f"{len(self.out_of_step)} of {every} out of step with its declarations; {how}"
+            its = "its" if len(self.out_of_step) == 1 else "their"
+            return f"{len(self.out_of_step)} of {every} out of step with {its} declarations; {how}"
         if not self.written:
             return f"the declarations of {every} are in step; {how}"
         return f"recorded {len(self.written)} of {every}; {how}"

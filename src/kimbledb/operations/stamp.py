@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from attrs import evolve
+
 from kimbledb.catalog.catalog import CatalogLike
 from kimbledb.errors import AlternativesError, ChangedMigrationError, ConfigurationError, UnknownMigrationError
 from kimbledb.execution import bootstrap, load_plan
@@ -123,7 +125,7 @@ class _Stamping(Request):
         plan, steps = await run.until_done(work)
         return run.done(
             AdoptionReport(
-                tuple(steps) if applied else (),
+                tuple(evolve(step, reason="recorded by name") for step in steps) if applied else (),
                 plan,
                 run.clock(),
                 removed=() if applied else tuple(step.name for step in steps),
