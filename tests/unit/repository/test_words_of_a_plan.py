@@ -40,8 +40,8 @@ def types_of(cell: str) -> Iterator[str]:
 def test_the_rules_of_conversion_are_those_of_the_page() -> None:
     """Between the types that the page names a rule converts where the page says so, and cuts and refuses values as it says."""
     shown = {
-        (before, after): (bool(cuts), bool(refused))
-        for source, target, cuts, refused in rows_below("| from | to | cut, and kept aside | refused |")
+        (before, after): ("cut: " in lost, "refused: " in lost)
+        for source, target, lost in rows_below("| from | to | cut or refused |")
         for before in types_of(source)
         for after in types_of(target)
         if before != after
