@@ -32,6 +32,7 @@ BESIDE = {
     "[Exit codes](exit-codes.md)": "what each code means, and what a script should do",
     "[Events](events.md)": "when each event is sent, and the fields of its log record",
     "[Errors](errors.md)": "for each error its causes, its cure and an example",
+    "[Notes of a plan](plan-notes.md)": "each note below a step, and the rules by which columns are converted",
     "[File formats](../format.md)": "the folder of migrations, file by file and key by key",
     "[The built-in schema](../schema.md) and [its migrations](../migration-order.md)": "the 35 migrations, and what they make",
 }
