@@ -338,16 +338,19 @@ async def test_new_makes_a_folder_that_loads(database: str, tmp_path: Path) -> N
 async def test_a_project_names_the_folder_of_new_migrations(
     server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`new` and `declare` work in the folder that pyproject.toml names, and an argument goes before it."""
+    """`init`, `new` and `declare` work in the folder that pyproject.toml names, and an argument goes before it."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pyproject.toml").write_text('[tool.kimbledb]\ncatalog = ["builtin", "db"]\n', encoding="utf-8")
+    code, out, err = await kimbledb("init", "--name", "customers")
+    assert code == 0, err
+    assert "db/01_customers" in out
     code, out, err = await kimbledb("new", "orders")
-    assert (code, out) == (0, "created db/01_orders: write apply.sql, then run `kimbledb declare db`\n"), err
-    (tmp_path / "db" / "01_orders" / "apply.sql").write_text("CREATE TABLE orders (id bigint);", encoding="utf-8")
+    assert (code, out) == (0, "created db/02_orders: write apply.sql, then run `kimbledb declare db`\n"), err
+    (tmp_path / "db" / "02_orders" / "apply.sql").write_text("CREATE TABLE orders (id bigint);", encoding="utf-8")
 
     code, out, err = await kimbledb("declare", "--server", server)
     assert code == 0, err
-    assert (tmp_path / "db" / "01_orders" / "declared.toml").is_file()
+    assert (tmp_path / "db" / "02_orders" / "declared.toml").is_file()
 
     _, out, _ = await kimbledb("new", "orders", "--directory", "other")
     assert "created other/01_orders" in out
