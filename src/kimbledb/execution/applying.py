@@ -95,7 +95,7 @@ class ApplyRun:
     """One call of apply(), across all its connections: what it wants, and what it has achieved so far."""
 
     def __init__(
-        self, goal: Goal, run: Run, *, verify: bool, allow_data_loss: bool, signature: Signature | None = None
+        self, goal: Goal, run: Run, *, verify: bool, allow_data_loss: bool, signature: Signature | None
     ) -> None:
         """Begin with nothing achieved.
 

@@ -16,7 +16,7 @@ from kimbledb.server import queries
 from kimbledb.server.driver import ServerError
 from kimbledb.server.locks import BOOTSTRAP_KEY, at_work, claim_values, take_lock
 from kimbledb.server.retry import Retry, meaning
-from kimbledb.server.session import Session
+from kimbledb.server.session import BEGIN, Session
 from kimbledb.server.settings import limits_of, settings_values
 from kimbledb.version import __version__
 
@@ -50,7 +50,7 @@ async def prepare(
     take_over = state.log_position is None and state.history is not None
     try:
         [answer] = await session.send(
-            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
+            BEGIN
             + session.settings()
             + take_lock(BOOTSTRAP_KEY)
             + session.guarded(path, reached)

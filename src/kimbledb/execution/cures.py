@@ -11,6 +11,7 @@ from collections.abc import Callable
 from attrs import frozen
 
 from kimbledb.model.migration import Migration
+from kimbledb.server.codes import TRANSACTION_ENDED
 from kimbledb.server.driver import ServerError
 
 _NO_TRANSACTIONS = (
@@ -55,7 +56,7 @@ BY_SQLSTATE = {
     "2D000": _NO_TRANSACTIONS,
     "55P04": "a value that ALTER TYPE ... ADD VALUE adds can be used after its COMMIT: use it in a migration of its own, which requires this one",
     "2BP01": "another hand made objects that depend on the named one: drop or move them first, then run again",
-    "KD003": "take COMMIT, ROLLBACK and procedures that commit out of the script",
+    TRANSACTION_ENDED: "take COMMIT, ROLLBACK and procedures that commit out of the script",
     **dict.fromkeys(
         ("22P02", "22001", "22003", "22007", "22008"),
         "a value does not fit the type; it is not shown, since it may be a secret: find such values with a SELECT, and correct them first",
@@ -102,7 +103,7 @@ _MEMBERS = {
     "ltree": r"ltree|lquery|ltxtquery",
     "unaccent": r"unaccent",
     "postgis": r"geometry|geography|box[23]d|st_\w+",
-    "fuzzystrmatch": r"levenshtein\w*|soundex|metaphone|d?metaphone\w*",
+    "fuzzystrmatch": r"levenshtein\w*|soundex|d?metaphone\w*",
     "tablefunc": r"crosstab\w*|normal_rand|connectby",
     "intarray": r"g(?:in|ist)__int\w*_ops|intset",
 }

@@ -22,7 +22,14 @@ from kimbledb.model.migration import Migration
 from kimbledb.model.redaction import cover, excerpt, spans
 from kimbledb.model.script import Script
 from kimbledb.model.text import one_line
-from kimbledb.server.codes import REACHED_OUTSIDE, own_code
+from kimbledb.server.codes import (
+    DATA_LOSS,
+    INDEX_NOT_VALID,
+    REACHED_OUTSIDE,
+    TRANSACTION_ENDED,
+    UNDEFINED,
+    own_code,
+)
 from kimbledb.server.driver import ServerError
 from kimbledb.server.drivers.asyncpg import condition
 from kimbledb.server.loops import END_OF_SCRIPT
@@ -33,14 +40,14 @@ _LINE_OF_BLOCK = re.compile(r"inline_code_block\D*(\d+)")
 _LONGEST_MESSAGE = 1000
 #: The words in history for errors of kimbledb's own blocks.
 _OUR_CONDITIONS = {
-    "KD003": "the script ended its transaction",
-    "KD004": "the script reached outside of its schema",
-    "KD012": "the script passed over an index that is not valid",
-    "KD006": "rows or values would be lost",
+    TRANSACTION_ENDED: "the script ended its transaction",
+    REACHED_OUTSIDE: "the script reached outside of its schema",
+    INDEX_NOT_VALID: "the script passed over an index that is not valid",
+    DATA_LOSS: "rows or values would be lost",
 }
-
+_SYNTAX_ERROR = "42601"
 #: SQLSTATEs of names and syntax: the server may have taken a character that looks like a space for a part of a name.
-_OF_NAMES = frozenset({"42601", "42703", "42P01", "42883", "42704"})
+_OF_NAMES = UNDEFINED | {_SYNTAX_ERROR}
 
 
 def locate(
@@ -76,7 +83,7 @@ def locate(
     if not exact and ours is None:
         offset = _place_in_block(error, text, offset)
     line, column = script.line_and_column(offset)
-    hidden = spans(text, broken_at=offset if sqlstate == "42601" and exact else None)
+    hidden = spans(text, broken_at=offset if sqlstate == _SYNTAX_ERROR and exact else None)
     source, caret = excerpt(text, offset, hidden)
     seeming = None
     if sqlstate in _OF_NAMES:

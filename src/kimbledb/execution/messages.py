@@ -67,15 +67,7 @@ def begin_step(
     )
 
 
-def before_script(
-    schema: str,
-    path: Sequence[str],
-    reaches: tuple[str, ...] = (),
-    *,
-    closed: bool = False,
-    settable: Sequence[str] = (),
-    measuring: str = "",
-) -> str:
+def before_script(schema: str, path: Sequence[str], reaches: tuple[str, ...] = (), *, closed: bool = False) -> str:
     """Return the text right before a script whose reach ``check_reach()`` checks afterwards.
 
     Args:
@@ -83,10 +75,8 @@ def before_script(
         path: The schemas in which the script looks names up.
         reaches: The objects and schemas outside of it that the migration declares to reach, as in its facts.
         closed: Whether ``take_back()`` stands after the script, since its catalog is closed.
-        settable: As ``Session.settable``; where there are none, the server is asked for them.
-        measuring: Statements that look names up in pg_catalog, which run before this.
     """
-    return written(_before_script(schema, path, reaches, closed=closed, settable=settable, measuring=measuring, of=""))
+    return written(_before_script(schema, path, reaches, closed=closed))
 
 
 def _before_script(
@@ -95,10 +85,21 @@ def _before_script(
     reaches: tuple[str, ...],
     *,
     closed: bool,
-    settable: Sequence[str],
-    measuring: str,
-    of: str,
+    settable: Sequence[str] = (),
+    measuring: str = "",
+    of: str = "",
 ) -> list[Piece]:
+    """Return the text right before a script in pieces.
+
+    Args:
+        schema: The target schema.
+        path: The schemas in which the script looks names up.
+        reaches: As for ``before_script()``.
+        closed: As for ``before_script()``.
+        settable: As ``Session.settable``; where there are none, the server is asked for them.
+        measuring: Statements that look names up in pg_catalog, which run first.
+        of: As for ``Noted``.
+    """
     # To plan the query by name takes twice as long, and few migrations declare a name.
     gone = "gone_by_name" if any("." in each for each in reaches) else "gone"
     names = quote_literal("{" + ",".join(settable) + "}") if settable else queries.text_of("settable")
@@ -137,7 +138,7 @@ def take_back() -> str:
     return queries.block("take_back")
 
 
-def check_reach(schema: str, reaches: tuple[str, ...] = ()) -> str:
+def check_reach(schema: str, reaches: tuple[str, ...]) -> str:
     """Return the text after that script. It fails where the script changed history or reached outside of its schema.
 
     Args:

@@ -124,17 +124,14 @@ class Recorder:
         recorder._declared = None if folded is None else {item.key: item.each for item in folded}
         return recorder
 
-    async def record(
-        self, migration: Migration, known: Known | None, *, attribute: bool, prove: bool = True
-    ) -> Recorded:
-        """Apply the next migration, and return what it does.
+    async def record(self, migration: Migration, known: Known | None, *, attribute: bool) -> Recorded:
+        """Apply the next migration, and return its declarations.
 
         Args:
             migration: The migration.
             known: What its declarations say, if they were recorded from its text; else None. They stay where they
                 say what it does.
             attribute: Whether to find the statement of each part of another effect.
-            prove: Whether to derive and prove a rollback where the migration has none.
 
         Raises:
             MigrationError: A statement failed, with its place and the cure.
@@ -146,7 +143,7 @@ class Recorder:
         if reached != database.reached:
             database.reached = reached
             self._before = await database.snapshot()
-        proving = prove and migration.wants_derived_rollback
+        proving = migration.wants_derived_rollback
         before = await database.whole() if proving else self._before
         found = await self._record(migration, known, clock, attribute=attribute)
         if found.declared_statements is None or self._declared is None:

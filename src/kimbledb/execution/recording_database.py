@@ -26,17 +26,13 @@ from kimbledb.model.objects import Facts, Key
 from kimbledb.model.script import Part, Script
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.model.state import DatabaseState
-from kimbledb.server.codes import own_code
+from kimbledb.server.codes import ABOUT_ROWS, NEEDS_NO_TRANSACTION, own_code
 from kimbledb.server.driver import ServerError
 from kimbledb.server.loops import END_OF_SCRIPT, before_scripts, written
 from kimbledb.server.session import Session
 
 #: The target schema of a recording. No name of a schema is in what is recorded.
 SCHEMA = "public"
-#: The SQLSTATEs of "cannot run inside a transaction block" and of "invalid transaction termination".
-_WANTS_NO_TRANSACTION = frozenset({"25001", "2D000"})
-#: The classes of SQLSTATEs of statements that want rows: cardinality, values, constraints, an exception of a block.
-_OF_ROWS = frozenset({"21", "22", "23", "P0"})
 #: The functions of the server that look for what only some servers have: a role, a collation, an extension.
 _OF_THE_SERVER = frozenset({"get_role_oid", "get_collation_oid", "parse_extension_control_file"})
 #: The name of a default privilege of the current role: a class of objects, and the role that it is granted to.
@@ -244,7 +240,7 @@ class RecordingDatabase:
                 try:
                     await self.session.send(f"BEGIN;\n{before}{statement.text}{END_OF_SCRIPT}{checking}COMMIT;\n")
                 except ServerError as error:
-                    if error.sqlstate not in _WANTS_NO_TRANSACTION:
+                    if error.sqlstate not in NEEDS_NO_TRANSACTION:
                         raise
                 else:
                     return
@@ -362,7 +358,7 @@ def _cure_of(error: ServerError) -> str | None:
     """Return the cure of an error that may come from the database of a recording, or None."""
     if own_code(error) is not None:
         return None
-    if error.sqlstate[:2] in _OF_ROWS:
+    if error.sqlstate[:2] in ABOUT_ROWS:
         return "migrations are recorded on a database without rows: let the statement succeed there, too"
     if error.source_function in _OF_THE_SERVER:
         return "or record on a server that has it: --server DSN"

@@ -37,7 +37,7 @@ class Snapshots:
         """
         self._session = session
         self._schema = schema
-        self._path = quote_literal(path_of(tuple(path)))
+        self._path = quote_literal(path_of(path))
         self._reached: tuple[str, ...] = ()
         #: The bodies of the functions that exist.
         self._functions: dict[str, str] = {}
@@ -77,7 +77,7 @@ class Snapshots:
             if name == SCOPE:
                 # A scope names the objects of other schemas, too.
                 text = snapshot.query(self._schema, *snapshot.scope_of(self._schema, scope), identities=True)
-                await self._make(f"{name}()", queries.filled("printed", path=self._path, question=text))
+                await self._make(f"{name}()", queries.printed(text, self._path))
                 continue
             kinds = ("privilege",) if name == PRIVILEGES else OBJECT_KINDS
             body = touched.function(self._schema, self._reached, self._path, kinds=kinds, sources=name == SOURCES)

@@ -54,7 +54,7 @@ class RollbackScripts:
         kinds, names = snapshot.scope_of(schema, self.expected.objects)
         reached = [each for migration in migrations for each in migration.reaches]
         text = snapshot.query(schema, kinds, names, reached=reached)
-        return queries.block("printed", path=quote_literal(path_of(tuple(path))), question=text)
+        return queries.anonymous(queries.printed(text, quote_literal(path_of(path))))
 
     def check(self, found: Snapshot, *, standing: str) -> None:
         """Check the state after the scripts.

@@ -26,7 +26,7 @@ from kimbledb.model.loss import Loss
 from kimbledb.model.redaction import masked
 from kimbledb.model.script import Script
 from kimbledb.model.text import counted
-from kimbledb.server.codes import DATA_LOSS, MEASURED, own_code
+from kimbledb.server.codes import DATA_LOSS, MEASURED, NEEDS_NO_TRANSACTION, own_code
 from kimbledb.server.driver import ServerError, first_line
 from kimbledb.server.notifications import notify
 from kimbledb.server.observer import observed
@@ -41,8 +41,6 @@ _LEFT_BY_REINDEX = re.compile(r"_cc(?:new|old)\d*$")
 _BUILDS = 2
 #: Characters of a statement that are shown while it runs.
 _SHOWN = 60
-#: The SQLSTATEs of "cannot run inside a transaction block" and of "invalid transaction termination".
-_WANTS_NO_TRANSACTION = frozenset({"25001", "2D000"})
 
 
 class StatementRunner:
@@ -257,7 +255,7 @@ class StatementRunner:
                 self._measured += [data_loss.measured(each.value) for each in answers if each.code == MEASURED]
                 self._log.heed(answers)
         except ServerError as error:
-            if error.sqlstate in _WANTS_NO_TRANSACTION:
+            if error.sqlstate in NEEDS_NO_TRANSACTION:
                 return False
             raise
         return True

@@ -15,7 +15,15 @@ from kimbledb.execution.work import ChecksFailed, PlanMoved, ScriptError, Work
 from kimbledb.inspection import data_loss, proof
 from kimbledb.inspection.checks import results_of
 from kimbledb.server import queries
-from kimbledb.server.codes import DATA_LOSS, NOT_PROVED, PLAN_MOVED, QUERY_CANCELLED, VERIFICATION_FAILED, own_code
+from kimbledb.server.codes import (
+    DATA_LOSS,
+    NOT_PROVED,
+    PLAN_MOVED,
+    QUERY_CANCELLED,
+    RECORDED,
+    VERIFICATION_FAILED,
+    own_code,
+)
 from kimbledb.server.driver import ServerError
 from kimbledb.server.retry import meaning
 from kimbledb.server.session import Session
@@ -52,12 +60,17 @@ async def step_error(
     Returns:
         As ``refusal_of()``, or ``ScriptError``.
     """
-    if len(session.commits) > sum(answer.code == "KD102" for answer in session.answered):
+    if len(session.commits) > recorded(session):
         # The script ended its transaction by itself: a second try would repeat what it committed.
         failure = await _script_error(session, error, work, ahead, earlier)
         failure.standing = _COMMITTED_BY_SCRIPT
         return failure
     return refusal_of(error, work) or await _script_error(session, error, work, ahead, earlier)
+
+
+def recorded(session: Session) -> int:
+    """Return the number of transactions of the last message that have written their history row."""
+    return sum(answer.code == RECORDED for answer in session.answered)
 
 
 def refusal_of(error: ServerError, work: Work) -> Exception | None:

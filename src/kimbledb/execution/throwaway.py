@@ -11,13 +11,12 @@ from kimbledb._embedded import embedded
 from kimbledb.errors import ConfigurationError
 from kimbledb.model.names import quote_identifier
 from kimbledb.server import queries
+from kimbledb.server.codes import INSUFFICIENT_PRIVILEGE
 from kimbledb.server.driver import ServerError, first_line
 from kimbledb.server.options import Options
 from kimbledb.server.session import Session
 from kimbledb.server.sources import OwnConnections
 from kimbledb.server.targets import Target, target_of
-
-_INSUFFICIENT_PRIVILEGE = "42501"
 
 
 class Throwaway:
@@ -53,7 +52,7 @@ class Throwaway:
         try:
             await self._send(f"CREATE DATABASE {quote_identifier(name)}{copied}")
         except ServerError as error:
-            if error.sqlstate != _INSUFFICIENT_PRIVILEGE:
+            if error.sqlstate != INSUFFICIENT_PRIVILEGE:
                 raise
             raise ConfigurationError(
                 f"no database can be made on {self._target.label}: {first_line(error)}",
@@ -81,9 +80,7 @@ class Throwaway:
 
 
 @asynccontextmanager
-async def throwaway(
-    server: str | None, word: str, options: Options, *, hosted: bool = False
-) -> AsyncIterator[Throwaway]:
+async def throwaway(server: str | None, word: str, options: Options, *, hosted: bool) -> AsyncIterator[Throwaway]:
     """Open a server for throwaway databases.
 
     Args:

@@ -24,7 +24,7 @@ from attrs import evolve, frozen
 from kimbledb.errors import ConnectionLostError, KimbleDBError
 from kimbledb.execution import error_location
 from kimbledb.execution.messages import Messages, before_script, keep_older
-from kimbledb.execution.step_errors import Earlier, is_cancelled_by_a_person, refusal_of, step_error
+from kimbledb.execution.step_errors import Earlier, is_cancelled_by_a_person, recorded, refusal_of, step_error
 from kimbledb.execution.work import Outcome, Work
 from kimbledb.inspection import data_loss
 from kimbledb.inspection.checks import results_of
@@ -35,21 +35,22 @@ from kimbledb.model.script import Script
 from kimbledb.model.set_aside import SetAside
 from kimbledb.server import queries
 from kimbledb.server.codes import (
+    ANSWERED,
+    CHECKED,
     COPIED,
     HISTORY_CHANGED,
     INDEX_NOT_VALID,
     LOOK_CLOSER,
     MEASURED,
     READ_OTHERWISE,
+    RECORDED,
+    WAL_POSITION,
     own_code,
 )
 from kimbledb.server.driver import ServerError
 from kimbledb.server.loops import END_OF_SCRIPT, Piece, before_scripts, written
 from kimbledb.server.session import ENDS_SESSION, Answer, Session, Unread
 from kimbledb.server.settings import setting
-
-#: The answer with which each transaction writes its history row.
-_RECORDED = "KD102"
 
 
 @frozen
@@ -86,7 +87,7 @@ class _Reply:
         while self.count < committed:
             answers = self._session.answered[self._answers :]
             if self.count + 1 < len(self._works):  # to the last one belongs the question after its COMMIT, too
-                answers = answers[: [answer.code for answer in answers].index(_RECORDED) + 1]
+                answers = answers[: [answer.code for answer in answers].index(RECORDED) + 1]
             self._answers += len(answers)
             work = self._works[self.count]
             self.count += 1
@@ -276,7 +277,7 @@ class Transactions:
                         on_begin=lambda: reply.read(session.begun - 1),
                     )
                 except (ServerError, KimbleDBError):
-                    reply.read(max(session.begun - 1, min(_recorded(session), len(session.commits))))
+                    reply.read(max(session.begun - 1, min(recorded(session), len(session.commits))))
                     raise
                 reply.read(len(texts))
         except Unread as unread:
@@ -316,7 +317,7 @@ class Transactions:
             last = loss.__cause__.last_word if isinstance(loss.__cause__, ServerError) else None
             ended = last is not None and last.sqlstate.startswith(ENDS_SESSION)
             # The server's last message came before that of the next history row.
-            if ended and _recorded(self.session) == (reply.count if reply is not None else 0):
+            if ended and recorded(self.session) == (reply.count if reply is not None else 0):
                 self.in_doubt = False
             raise
         except ServerError:
@@ -382,7 +383,7 @@ class Transactions:
             at = error_location.stopped_in(error, [prefix + first, *others], self.session.completed)
             raise await step_error(self.session, error, works[at], [prefix + message[: places[at]]]) from error
         [measured] = [answer.value for answer in answers if answer.code == MEASURED]
-        [*answered, vanished] = [answer.value for answer in answers if answer.code == "KD100"]
+        [*answered, vanished] = [answer.value for answer in answers if answer.code == ANSWERED]
         return Rehearsed(
             data_loss.measured(measured), vanished["objects"], vanished["parts"], answered[0] if answered else None
         )
@@ -552,18 +553,13 @@ def _send_again(error: ServerError, work: Work) -> None:
         raise _LookCloser(error.detail or "") from error
 
 
-def _recorded(session: Session) -> int:
-    """Return how many transactions of the last message have written their history row."""
-    return sum(answer.code == _RECORDED for answer in session.answered)
-
-
 def _outcome(answers: Sequence[Answer], work: Work) -> Outcome:
     found = {answer.code: answer.value for answer in answers}
     return Outcome(
-        found[_RECORDED]["head"],
-        tuple(results_of(found.get("KD101", ()), [work.migration])),
-        found.get("KD103"),
-        found[_RECORDED]["milliseconds"] / 1000,
+        found[RECORDED]["head"],
+        tuple(results_of(found.get(CHECKED, ()), [work.migration])),
+        found.get(WAL_POSITION),
+        found[RECORDED]["milliseconds"] / 1000,
         data_loss.measured(found[MEASURED]) if MEASURED in found else Measured(),
         set_aside=tuple(_set_aside(answer.value) for answer in answers if answer.code == COPIED),
     )

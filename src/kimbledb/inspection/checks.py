@@ -60,7 +60,7 @@ async def verify_migrations(
             answers = await session.send(
                 "BEGIN READ ONLY;\n"
                 + session.settings()
-                + checks_setting(some)
+                + handed(checks_handed(some))
                 + session.guarded(path, reached)
                 + checks_block(session, path, judging=False)
                 + "COMMIT;\n"
@@ -90,11 +90,6 @@ def _not_run(migration: Migration, query: VerificationQuery, error: PreflightErr
         line=query.line,
         informative=owner is not None,
     )
-
-
-def checks_setting(migrations: Iterable[Migration]) -> str:
-    """Return the statement that hands the checks of migrations to the server."""
-    return handed(checks_handed(migrations))
 
 
 def checks_handed(migrations: Iterable[Migration]) -> dict[str, object]:

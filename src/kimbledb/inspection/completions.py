@@ -32,10 +32,6 @@ from kimbledb.server.driver import ServerError
 from kimbledb.server.search_path import guard_of
 from kimbledb.server.session import Session
 
-#: The SQLSTATEs of a table and a column that do not exist.
-_NOT_THERE = frozenset({"42P01", "42703"})
-
-
 #: Why rows were not looked at, by the SQLSTATE of the question.
 _UNREAD = {
     INSUFFICIENT_PRIVILEGE: "this role may not read the tables",
@@ -52,9 +48,9 @@ async def foresee(
     state: DatabaseState,
     schema: str,
     *,
-    online: bool = False,
-    aside: Collection[str] = (),
-    large: frozenset[str] = frozenset(),
+    online: bool,
+    aside: Collection[str],
+    large: frozenset[str],
 ) -> Plan:
     """Return a plan whose steps have their completions; a step whose rest cannot be written, or that rows break, is in conflict.
 

@@ -23,6 +23,7 @@ from kimbledb.model.loss import Loss
 from kimbledb.model.names import quote_array, quote_identifier, quote_literal
 from kimbledb.model.reach import home_of
 from kimbledb.server import queries
+from kimbledb.server.codes import UNDEFINED_TABLE
 from kimbledb.server.driver import ServerError
 from kimbledb.server.retry import Retry
 from kimbledb.server.session import Session
@@ -62,8 +63,6 @@ _MAKES = re.compile(r"create\s+(?:\w+\s+)?table\s+(?:if\s+not\s+exists\s+)?([\w.
 _CHANGES = re.compile(
     r"alter\s+(?:(?:foreign\s+)?table\s+(?:if\s+exists\s+)?(?:only\s+)?|sequence\s+|materialized\s+)([\w.\"]+)"
 )
-#: The SQLSTATE of a table that does not exist.
-_NO_SUCH_TABLE = "42P01"
 #: A table or materialised view whose loss no counter shows, in the form of the SQL.
 Suspect = dict[str, Any]
 
@@ -292,7 +291,7 @@ async def count(session: Session, schema: str, objects: Sequence[Sequence[Any]])
     try:
         return _losses(await session.ask(block, read_only=False))
     except ServerError as error:
-        if error.sqlstate == _NO_SUCH_TABLE:
+        if error.sqlstate == UNDEFINED_TABLE:
             raise Retry from error
         raise
 

@@ -14,7 +14,7 @@ from attrs import frozen
 
 from kimbledb.inspection import snapshot
 from kimbledb.model.names import quote_array
-from kimbledb.model.objects import OBJECT_KINDS, Facts, Key, parts_of
+from kimbledb.model.objects import Facts, Key, parts_of
 from kimbledb.model.reach import home_of
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.server import queries
@@ -60,9 +60,7 @@ class Held:
         return cls(found, _groups(homes), _parts(found, homes), head["roles"])
 
 
-def function(
-    schema: str, reached: Iterable[str], path: str, *, kinds: Iterable[str] = OBJECT_KINDS, sources: bool = False
-) -> str:
+def function(schema: str, reached: Iterable[str], path: str, *, kinds: Iterable[str], sources: bool) -> str:
     """Return the body of the function that answers with what the open transaction touched, and with a snapshot.
 
     Its argument ``everything`` says that the snapshot is to hold all objects.

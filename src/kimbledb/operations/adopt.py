@@ -30,7 +30,7 @@ from kimbledb.server.notifications import call_scope
 from kimbledb.server.observer import observed
 from kimbledb.server.options import Options
 from kimbledb.server.retry import decided
-from kimbledb.server.session import Session
+from kimbledb.server.session import BEGIN, Session
 from kimbledb.server.settings import setting
 from kimbledb.server.targets import TargetLike
 from kimbledb.version import __version__
@@ -129,7 +129,7 @@ class Adoption(Request):
             adopting = queries.block("record_adopted", schema=quote_identifier(self.schema))
         # As for a migration: take the lock, and check that history has not changed since.
         message = (
-            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
+            BEGIN
             + session.settings()
             + setting("kimbledb.adopted", adopted)
             + begin_step(self.schema, state.log_position)

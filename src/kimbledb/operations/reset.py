@@ -34,7 +34,7 @@ from kimbledb.server.notifications import call_scope
 from kimbledb.server.observer import observed
 from kimbledb.server.options import Options
 from kimbledb.server.retry import Retry, meaning
-from kimbledb.server.session import Session
+from kimbledb.server.session import BEGIN, Session
 from kimbledb.server.settings import setting
 from kimbledb.server.targets import TargetLike, target_of
 from kimbledb.version import __version__
@@ -163,7 +163,7 @@ class Reset:
             guard = data_loss.Guard(schema=self.schema, reaches=reaches, suspects=counted_now)
             before, after = guard.before(), guard.after()
         message = (
-            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
+            BEGIN
             + session.settings()
             + setting("kimbledb.step", {"version": __version__, "detail": detail})
             # The bootstrap's lock, too: history's tables are created again below.

@@ -25,7 +25,7 @@ from kimbledb.server.notifications import call_scope
 from kimbledb.server.observer import observed
 from kimbledb.server.options import Options
 from kimbledb.server.retry import decided
-from kimbledb.server.session import Session
+from kimbledb.server.session import BEGIN, Session
 from kimbledb.server.settings import setting
 from kimbledb.server.targets import TargetLike
 from kimbledb.version import __version__
@@ -112,7 +112,7 @@ class _Stamping(Request):
                     state = await bootstrap.prepare(session, loaded.state, self.schema, ())
                     assert state.log_position is not None  # the preparation made the log
                     message = (
-                        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
+                        BEGIN
                         + session.settings()
                         + begin_step(self.schema, state.log_position)
                         + self._writing(run, steps, applied=applied)

@@ -175,13 +175,11 @@ class Verifier(Request):
 
     def _questions(self, path: Sequence[str]) -> list[str]:
         """Return the questions about the whole database, of which the last are those of security."""
+        whole = queries.filled(
+            "whole_database", schema=quote_literal(self.schema), extensions=quote_array(self.catalog.extensions)
+        )
         return [
-            queries.printed(
-                "whole_database",
-                quote_literal(path_of(path)),
-                schema=quote_literal(self.schema),
-                extensions=quote_array(self.catalog.extensions),
-            ),
+            queries.anonymous(queries.printed(whole, quote_literal(path_of(path)))),
             queries.question("overloads", schemas=quote_array(path)),
             queries.question("beside_history", schema=quote_literal(self.schema)),
             *security.questions(self.schema),
@@ -311,7 +309,7 @@ def _trust(
         rows=tuple({"found": gap, "cure": cure} for gap, cure in dangers),
         hint="; ".join(cure for _, cure in dangers[:_SHOWN]) or None,
     )
-    told = [strangers]
+    checks = [strangers]
     for name, expected, found in (
         (
             "functions beside the server's",
@@ -321,7 +319,7 @@ def _trust(
         ("triggers on history", "known: they fire where history is written", beside),
     ):
         if found:
-            told.append(
+            checks.append(
                 Check(
                     migration=None,
                     name=name,
@@ -332,4 +330,4 @@ def _trust(
                     informative=True,
                 )
             )
-    return told
+    return checks

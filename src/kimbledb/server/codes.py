@@ -17,8 +17,14 @@ INSUFFICIENT_PRIVILEGE: Final = "42501"
 QUERY_CANCELLED: Final = "57014"
 #: That of a limit of the server, and of ours on the rows that are compared each with each.
 LIMIT_EXCEEDED: Final = "54000"
+#: That of a table that does not exist.
+UNDEFINED_TABLE: Final = "42P01"
 #: Those of a name that the server does not know: a function, a table, a column, or an object such as a type.
-UNDEFINED: Final = frozenset({"42883", "42P01", "42703", "42704"})
+UNDEFINED: Final = frozenset({"42883", UNDEFINED_TABLE, "42703", "42704"})
+#: Those of a statement that cannot run inside a transaction block, and of an invalid transaction termination.
+NEEDS_NO_TRANSACTION: Final = frozenset({"25001", "2D000"})
+#: The classes of those of statements that need rows: cardinality, values, constraints, an exception of a block.
+ABOUT_ROWS: Final = frozenset({"21", "22", "23", "P0"})
 
 # Errors: a block stopped its transaction.
 #: Another run holds the lock; the detail lists the lock's holders.
@@ -51,6 +57,14 @@ PLAN_MOVED: Final = "KD014"
 LOOK_CLOSER: Final = "KD015"
 
 # Notices: a block answers, and its transaction goes on.
+#: The answer to a question.
+ANSWERED: Final = "KD100"
+#: The results of the checks of migrations.
+CHECKED: Final = "KD101"
+#: The row of history is written.
+RECORDED: Final = "KD102"
+#: The position of the write-ahead log after a COMMIT.
+WAL_POSITION: Final = "KD103"
 #: The process of the server that runs the transaction.
 PROCESS_ID: Final = "KD104"
 #: The settings of the session before the transaction.
@@ -64,7 +78,7 @@ LEFT_OUT: Final = "KD108"
 #: The number of copied rows of a table that was set aside.
 COPIED: Final = "KD109"
 #: The notices that a call receives as answers.
-ANSWERS: Final = frozenset({"KD100", "KD101", "KD102", "KD103", MEASURED, LEFT_OUT, COPIED})
+ANSWERS: Final = frozenset({ANSWERED, CHECKED, RECORDED, WAL_POSITION, MEASURED, LEFT_OUT, COPIED})
 
 
 def own_code(raised: ServerError | Notice) -> str | None:

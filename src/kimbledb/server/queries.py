@@ -66,18 +66,17 @@ def answering(query: str) -> str:
     return anonymous(f"BEGIN\nRAISE INFO USING ERRCODE = 'KD100'{_SIGNED}, MESSAGE = (\n{query}\n)::text;\nEND")
 
 
-def printed(name: str, path: str, /, **values: str) -> str:
-    """Return a question that is answered under a search_path: its answer omits the names of those schemas.
+def printed(query: str, path: str) -> str:
+    """Return the body of a block that answers with the value of a query under a search_path, whose schemas it does not name.
 
-    Names in the question itself are looked up before that search_path is set, so that no object
+    Names in the query itself are looked up before that search_path is set, so that no object
     in those schemas is called: a cursor is planned when it is opened.
 
     Args:
-        name: The file, without ``.sql``: one SELECT of one jsonb value.
+        query: One SELECT of one jsonb value.
         path: The search_path, as a text constant.
-        values: The text for each placeholder, quoted by the caller.
     """
-    return block("printed", path=path, question=filled(name, **values))
+    return filled("printed", path=path, question=query)
 
 
 def filled(name: str, /, **values: str) -> str:

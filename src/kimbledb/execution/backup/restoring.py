@@ -34,7 +34,7 @@ _HEADER = 40
 _SHOWN = 10
 
 
-async def restore(path: str | os.PathLike[str], target: TargetLike = None, *, options: Options | None = None) -> None:
+async def restore(path: str | os.PathLike[str], target: TargetLike, *, options: Options | None) -> None:
     """Bring a backup back into an empty database.
 
     Args:

@@ -29,7 +29,7 @@ from kimbledb.model.text import one_line
 from kimbledb.planning.forecasts import Effort, TableWork, changes_all, changes_rows, checks_rows, is_open, made_in
 from kimbledb.planning.rehearsed_rows import Asked, RowsSoFar
 from kimbledb.server import queries
-from kimbledb.server.codes import own_code
+from kimbledb.server.codes import ABOUT_ROWS, NEEDS_NO_TRANSACTION, own_code
 from kimbledb.server.driver import ServerError
 from kimbledb.server.loops import END_OF_SCRIPT
 from kimbledb.server.session import Session
@@ -40,10 +40,6 @@ _OF_TYPES = re.compile(r"(?:alter\s+domain|do)\b", re.IGNORECASE)
 #: The commands that may change rows, so that a deferred constraint fails at COMMIT.
 _CHANGES = re.compile(r"(?:insert|update|delete|merge|with|select|do|call)\b", re.IGNORECASE)
 _SAVEPOINT = "kimbledb_sight"
-#: The SQLSTATEs of "cannot run inside a transaction block" and of "invalid transaction termination".
-_WANTS_NO_TRANSACTION = frozenset({"25001", "2D000"})
-#: The classes of SQLSTATEs of statements that want rows: cardinality, values, constraints, an exception of a block.
-_OF_ROWS = frozenset({"21", "22", "23", "P0"})
 #: The commands that change tables, also without rows.
 _DEFINES = re.compile(r"(?:alter|create)\b", re.IGNORECASE)
 #: The prefix of the reason, if a statement fails on rows of the sample.
@@ -138,12 +134,12 @@ class Rehearser:
         self._there = await self._look()
         if step.completion is not None and step.completion.conflicts:
             why = "; ".join(step.completion.conflicts)
-            self._fail(Piece("", "", step.migration.file("apply")), step, f"the plan is in conflict: {why}")
+            self._fail(step, f"the plan is in conflict: {why}")
             return
         try:
             stages = stages_of(step, hosted=self.hosted)
         except ValueError as error:
-            self._fail(Piece("", "", step.migration.file("apply")), step, f"it cannot be told apart: {error}")
+            self._fail(step, f"it cannot be told apart: {error}")
             return
         for stage in stages:
             if self.stopped:
@@ -156,10 +152,10 @@ class Rehearser:
                 ahead = await self._ahead(step) if step.completion is not None else []
                 await self._together(step, evolve(stage, pieces=(*ahead, *stage.pieces)))
 
-    def _fail(self, piece: Piece, step: Step, why: str) -> None:
+    def _fail(self, step: Step, why: str) -> None:
         self.stopped = True
-        statement = RehearsedStatement(migration=step.name, file=piece.file, line=piece.line, will_fail=why)
-        self.found.append(statement)
+        file = step.migration.file("apply")
+        self.found.append(RehearsedStatement(migration=step.name, file=file, line=None, will_fail=why))
 
     async def _ahead(self, step: Step) -> list[Piece]:
         """Return what a completion runs before its first statement, by what is there now."""
@@ -186,7 +182,7 @@ class Rehearser:
                     ran.append(each)
             except _Fails as failure:
                 error, number = failure.error, _blamed(failure.number, stage.pieces, wanting)
-                if not stage.together and error.sqlstate in _WANTS_NO_TRANSACTION:
+                if not stage.together and error.sqlstate in NEEDS_NO_TRANSACTION:
                     self._transactions -= 1
                     return False
                 if _wants_rows(error) and number not in wanting:
@@ -445,7 +441,7 @@ def _unknown(ran: Ran) -> Iterator[str]:
 
 
 def _wants_rows(error: ServerError) -> bool:
-    return own_code(error) is None and error.sqlstate[:2] in _OF_ROWS
+    return own_code(error) is None and error.sqlstate[:2] in ABOUT_ROWS
 
 
 def _on_rows(error: ServerError) -> str:

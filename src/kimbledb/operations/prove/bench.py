@@ -74,13 +74,12 @@ class Look:
         if difference := self.objects.since(before.objects):
             raise Broken(f"{words}:\n{difference}")
 
-    def rows_since(self, before: Look, words: str, *, whole: bool = False) -> None:
+    def rows_since(self, before: Look, words: str) -> None:
         """Check that each table of another look is there with as many rows.
 
         Args:
             before: The other one.
             words: What it means that it is not.
-            whole: Whether the rows must be the same.
 
         Raises:
             Broken: A table is not there, or has another number of rows.
@@ -92,8 +91,6 @@ class Look:
                     raise Broken(f"{words}: the rows of table {name} are gone")
             elif now["rows"] != held["rows"]:
                 raise Broken(f"{words}: table {name} held {held['rows']} rows, and holds {now['rows']}")
-            elif whole and now["whole"] != held["whole"]:
-                raise Broken(f"{words}: rows of table {name} have other values")
 
 
 class Bench:
