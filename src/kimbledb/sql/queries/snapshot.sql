@@ -15,7 +15,7 @@ BEGIN
            coalesce(bool_or(c.relhastriggers), false) AS triggers
     INTO seen
     FROM pg_class AS c
-    WHERE {these}
+    WHERE c.relnamespace = ANY (homes)
       AND c.relname NOT IN ('migration_history', 'migration_log', 'migration_history_id_seq', 'migration_log_id_seq');
     there := ARRAY(SELECT guard.word FROM (VALUES {guards}) AS guard (word, holds) WHERE guard.holds);
     EXECUTE (
