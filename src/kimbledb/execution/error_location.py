@@ -16,6 +16,7 @@ from itertools import accumulate, pairwise
 from attrs import evolve
 
 from kimbledb.catalog import statements
+from kimbledb.catalog.statements import Statement
 from kimbledb.execution.cures import cure_of
 from kimbledb.execution.located_error import LocatedError, cut
 from kimbledb.model.migration import Migration
@@ -85,6 +86,7 @@ def locate(
     line, column = script.line_and_column(offset)
     hidden = spans(text, broken_at=offset if sqlstate == _SYNTAX_ERROR and exact else None)
     source, caret = excerpt(text, offset, hidden)
+    found = statement_at(text, offset)
     seeming = None
     if sqlstate in _OF_NAMES:
         begin = text.rfind("\n", 0, offset) + 1
@@ -95,7 +97,7 @@ def locate(
         hint=located.hint if seeming is None else f"{seeming}, which is part of a name there: write it in ASCII",
         line=line,
         column=column if exact else None,
-        statement=_statement_at(text, offset, hidden),
+        statement=None if found is None else cover(text, hidden, found.start, found.start + len(found.text)),
         source=source,
         caret=caret if exact else None,
     )
@@ -139,14 +141,30 @@ def _subject(error: ServerError) -> str | None:
     return " of ".join(named) or None
 
 
-def _statement_at(text: str, offset: int, hidden: list[tuple[int, int]]) -> str | None:
-    try:
-        for statement in statements.split(text):
-            if statement.start <= offset <= statement.start + len(statement.text):
-                return cover(text, hidden, statement.start, statement.start + len(statement.text))
-    except ValueError:
-        return None  # the server found a fault that keeps the script from being split into statements
+def statement_at(text: str, offset: int) -> Statement | None:
+    """Return the statement at a place in a script, or None where there is none, or where the script cannot be split.
+
+    Args:
+        text: The script.
+        offset: The number of characters before the place.
+    """
+    with suppress(ValueError):  # the server found a fault that keeps the script from being split into statements
+        return next(
+            (each for each in statements.split(text) if each.start <= offset <= each.start + len(each.text)), None
+        )
     return None
+
+
+def offset_in(error: ServerError, statement: str, start: int) -> int:
+    """Return the number of characters of a script before the place of an error in a statement that was sent by itself.
+
+    Args:
+        error: The server's error.
+        statement: The statement.
+        start: The number of characters before the statement.
+    """
+    # The place of a statement that breaks off is right after it.
+    return start + min(error.position - 1 if error.position else 0, len(statement))
 
 
 def offset_of(

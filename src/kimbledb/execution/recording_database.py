@@ -333,8 +333,7 @@ class RecordingDatabase:
     async def _failed_at(
         self, migration: Migration, error: ServerError, part: Part, statement: Statement
     ) -> MigrationError:
-        # The place of a statement that breaks off is right after it.
-        offset = statement.start + min(error.position - 1 if error.position else 0, len(statement.text))
+        offset = error_location.offset_in(error, statement.text, statement.start)
         return await self._failed(migration, error, offset, exact=bool(error.position), script=migration.script(part))
 
     async def _failed(

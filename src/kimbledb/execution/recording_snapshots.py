@@ -118,19 +118,25 @@ class Snapshots:
         if not change.is_local:
             return None
         if names := change.names_given_up:
-            [is_taken] = await self._ask(queries.question("names_taken", names=quote_array(names)))
+            [is_taken] = await ask_aside(self._session, queries.question("names_taken", names=quote_array(names)))
             if is_taken:
                 return None
         return change.after
 
     async def _call(self, function: str) -> list[Any]:
-        return await self._ask(f"SELECT pg_temp.{function};\n")
+        return await ask_aside(self._session, f"SELECT pg_temp.{function};\n")
 
-    async def _ask(self, statement: str) -> list[Any]:
-        settings = self._session.settings() + pin(PINNED_FOR_QUESTIONS)
-        answers = await self._session.send(
-            f"SAVEPOINT {_SAVEPOINT};\n"
-            f"SET LOCAL SESSION AUTHORIZATION DEFAULT;\nSET LOCAL ROLE NONE;\n{settings}{statement}"
-            f"ROLLBACK TO {_SAVEPOINT};\nRELEASE {_SAVEPOINT};\n"
-        )
-        return [answer.value for answer in answers]
+
+async def ask_aside(session: Session, question: str) -> list[Any]:
+    """Ask in the transaction that is open, whose role and settings come back afterwards, and return the answers.
+
+    Args:
+        session: The session.
+        question: The statements that answer, which run as the role of the connection.
+    """
+    settings = session.settings() + pin(PINNED_FOR_QUESTIONS)
+    answers = await session.send(
+        f"SAVEPOINT {_SAVEPOINT};\nSET LOCAL SESSION AUTHORIZATION DEFAULT;\nSET LOCAL ROLE NONE;\n{settings}{question}"
+        f"ROLLBACK TO {_SAVEPOINT};\nRELEASE {_SAVEPOINT};\n"
+    )
+    return [answer.value for answer in answers]

@@ -10,7 +10,7 @@ from attrs import evolve
 from kimbledb.errors import ConnectionLostError
 from kimbledb.events import Statement as StatementStarted
 from kimbledb.execution.batches import fill
-from kimbledb.execution.error_location import locate
+from kimbledb.execution.error_location import locate, offset_in
 from kimbledb.execution.leftovers import Leftovers, TakenBack, never_valid, shown_constraint
 from kimbledb.execution.located_error import LocatedError
 from kimbledb.execution.messages import before_script, check_reach, take_back
@@ -233,8 +233,7 @@ class StatementRunner:
 
     async def _locate(self, statement: ScriptStatement, error: ServerError) -> LocatedError:
         work = self._work
-        # The place of a statement that breaks off is right after it.
-        offset = statement.start + min(error.position - 1 if error.position else 0, len(statement.text))
+        offset = offset_in(error, statement.text, statement.start)
         located = locate(error, work.migration, work.script, offset=offset, exact=bool(error.position))
         return await with_cancel_reason(self._worker, error, located)
 

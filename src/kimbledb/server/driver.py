@@ -113,7 +113,8 @@ class Endpoint:
     """The server, role and database of a connection.
 
     Attributes:
-        address: Host and port, or the path of a socket.
+        host: The host, or the folder of the socket.
+        port: The port.
         user: The role.
         database: The database, or None for the one named like the role.
         password: The password, or None.
@@ -122,13 +123,15 @@ class Endpoint:
 
     def __init__(
         self,
-        address: tuple[str, int] | str,
+        host: str,
+        port: str,
         user: str,
         database: str | None,
         password: str | None,
         sslmode: str | None,
     ) -> None:
-        self.address = address
+        self.host = host
+        self.port = port
         self.user = user
         self.database = database
         self.password = password

@@ -17,6 +17,7 @@ from kimbledb.model.state import DatabaseState
 from kimbledb.server import queries
 from kimbledb.server.address import ENVIRONMENT
 from kimbledb.server.driver import Endpoint
+from kimbledb.server.dsn import pair
 from kimbledb.server.options import Options
 from kimbledb.server.session import Session
 from kimbledb.server.targets import DSN_VARIABLES, Target, target_of
@@ -44,8 +45,7 @@ class Access:
     def conninfo(self) -> str:
         """The connection string that names the database; the rest is in the environment."""
         # A bare name that looks like a DSN would be read as one (manual, 34.1.1).
-        escaped = self.database.replace("\\", "\\\\").replace("'", "\\'")
-        return f"dbname='{escaped}'"
+        return pair("dbname", self.database)
 
 
 async def access_to(session: Session, state: DatabaseState, target: Target, options: Options) -> Access:
@@ -85,10 +85,11 @@ async def _access(session: Session, state: DatabaseState, target: Target, option
     if not endpoints:
         raise BackupError("the driver does not say where the connection leads", hint="pass a DSN")
     there = endpoints[0]
-    host, port = there.address if isinstance(there.address, tuple) else _socket(there.address)
     database = there.database or state.database
-    environment = _environment(target, options, there) | {"PGHOST": str(host), "PGPORT": str(port)}
-    return Access(f"{host}:{port}/{database}", database, state.version_number // 10000, environment, there.password)
+    environment = _environment(target, options, there) | {"PGHOST": there.host, "PGPORT": there.port}
+    return Access(
+        f"{there.host}:{there.port}/{database}", database, state.version_number // 10000, environment, there.password
+    )
 
 
 def _environment(target: Target, options: Options, there: Endpoint) -> dict[str, str]:
@@ -109,8 +110,3 @@ def _environment(target: Target, options: Options, there: Endpoint) -> dict[str,
     if there.password is not None:
         environment["PGPASSWORD"] = there.password
     return environment
-
-
-def _socket(address: str) -> tuple[str, str]:
-    folder, _, name = address.rpartition("/")
-    return folder, name.rpartition(".")[2]
