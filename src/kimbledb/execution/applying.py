@@ -18,6 +18,7 @@ from kimbledb.errors import (
     DataLossError,
     HazardError,
     MigrationError,
+    PlanChangedError,
     PreflightError,
     VerificationError,
 )
@@ -100,7 +101,7 @@ class ApplyRun:
         """Begin with nothing achieved.
 
         Args:
-            goal: What the call wants to be applied.
+            goal: The migrations that the call wants to be applied.
             run: The run that carries it.
             signature: The plan that must be what is carried out; None where the call was given none.
             verify: Whether each migration's checks run in its transaction and must pass.
@@ -358,7 +359,9 @@ class ApplyRun:
                 raise Retry from moved  # the next look tells what it is
             assert self.signature is not None
             assert self._plan is not None
-            raise self.signature.changed(moved.what, self._plan, self.applied) from moved
+            raise PlanChangedError(
+                moved.what, signed=self.signature.fingerprint, found=self._plan.fingerprint, applied=self.applied
+            ) from moved
         except ConflictingObjectsError as error:
             raise ConflictingObjectsError(
                 error.conflicts, applied=self.applied, standing=self._standing(None)
@@ -444,11 +447,11 @@ class ApplyRun:
         return not self.applied and migration is self._plan.pending[0].migration
 
     def _signed(self, migration: Migration) -> dict[str, object]:
-        """Return what the log keeps of a signed plan, and what was foreseen of the migration."""
+        """Return the facts that the log keeps of a signed plan, with the forecast of the migration."""
         return {} if self.signature is None else self.signature.noted(migration.name, first=self._is_first(migration))
 
     async def _background(self, transactions: Transactions, migration: Migration) -> completing.Background:
-        """Return what the completion of a migration is measured against now."""
+        """Return the facts against which the completion of a migration is checked now."""
         assert self._plan is not None
         site = transactions.messages.site
         done = {step.migration.name for step in self.applied}
@@ -468,7 +471,7 @@ class ApplyRun:
         )
 
     def _signed_statements(self, migration: Migration) -> list[str] | None:
-        """Return what a completion must send to be that of a signed plan; None where nothing is signed.
+        """Return the statements that a completion must send to be that of a signed plan; None where nothing is signed.
 
         What runs outside of a transaction has changed the schema before the rest is written anew.
         """
@@ -610,7 +613,7 @@ class ApplyRun:
         await transactions.record_failure(self._work_of(migration), message, self.run.step_clock())
 
     def _standing(self, outside: str | None) -> str:
-        """Return what of the run stays, in words; ``outside`` is what a step did outside of transactions."""
+        """Return the part of the run that stays, in words; ``outside`` is that of a step outside of transactions."""
         if not self.applied:
             return outside or "nothing was applied"
         before = f"{outside}\n" if outside else ""

@@ -12,7 +12,7 @@ A file of ``kimbledb.operations`` with these four is a command of the file's nam
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import argparse
@@ -119,6 +119,11 @@ class Invocation(Protocol):
 
     def write(self, text: str, file: str | None) -> None:
         """Write a text to a file, or to standard output where ``file`` is None."""
+
+
+def limits_of(given: argparse.Namespace) -> dict[str, Any]:
+    """Return the arguments of the group ``limits``, by the parameters of the operations' functions."""
+    return {name: getattr(given, name) for name in ("to", "phase", "prefer", "set_aside")}
 
 
 def name_or_number(text: str) -> str | int:

@@ -190,7 +190,7 @@ async def carry_out(transactions: Transactions, work: Work, log_position: int, b
         transactions: The session.
         work: The migration.
         log_position: The id of the log's newest entry when the plan was made.
-        background: What it is measured against.
+        background: The facts against which it is checked.
 
     Raises:
         Retry: Another run holds the lock or was quicker, or the application held a lock for too long. Nothing is left.
@@ -214,7 +214,7 @@ async def look(
         ask: Asks a question.
         site: The schema.
         work: The migration.
-        background: What it is measured against.
+        background: The facts against which it is checked.
         holding: Whether tables whose columns are converted are locked, in the transaction that converts them.
     """
     found = await ask(
@@ -238,7 +238,7 @@ async def complete(transactions: Transactions, work: Work, background: Backgroun
     Args:
         transactions: The session.
         work: The migration.
-        background: What it is measured against.
+        background: The facts against which it is checked.
 
     Raises:
         Exception: As for ``carry_out()``.

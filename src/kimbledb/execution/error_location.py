@@ -125,7 +125,7 @@ def _place_in_block(error: ServerError, text: str, offset: int) -> int:
     Args:
         error: The server's error.
         text: The script.
-        offset: Where the statement begins.
+        offset: The number of characters before the statement.
     """
     # The outermost call comes last.
     numbers = _LINE_OF_BLOCK.findall(error.context or "")
@@ -170,7 +170,7 @@ def offset_in(error: ServerError, statement: str, start: int) -> int:
 def offset_of(
     error: ServerError, script: str, ahead: str, completed: int, *, start: int = 0, exact: bool = True
 ) -> int | None:
-    """Return how many characters of a script stand before the place of an error, or None where it is not in the script.
+    """Return the number of characters of a script before the place of an error, or None where it is not in the script.
 
     Args:
         error: The server's error.

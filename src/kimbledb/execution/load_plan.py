@@ -163,7 +163,8 @@ async def with_evidence(
 
         tables = await sizes.ask(session, goal.schema)
         loaded = evolve(loaded, tables=tables)
-        large = sizes.large(tables, session.options.large_table) if online else large
+        if online:
+            large = sizes.large(tables, session.options.large_table)
     plan = await completions.foresee(
         session,
         goal.planner,

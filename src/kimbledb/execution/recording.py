@@ -129,7 +129,7 @@ class Recorder:
 
         Args:
             migration: The migration.
-            known: What its declarations say, if they were recorded from its text; else None. They stay where they
+            known: The content of its declarations, if they were recorded from its text; else None. They stay where they
                 say what it does.
             attribute: Whether to find the statement of each part of another effect.
 
@@ -268,13 +268,13 @@ class Recorder:
         return Recorded(migration, effect, attributed, known, in_step, others, clock())
 
     def _is_in_step(self, effect: Effect, known: Known | None) -> bool:
-        """Return whether declarations say what a migration does, as far as this server can tell."""
+        """Whether declarations say what a migration does, as far as this server can tell."""
         if known is None:
             return False
         return effect == known.effect if self._is_of(known.server) else effect.resembles(known.effect)
 
     def _is_of(self, server: str) -> bool:
-        """Return whether a version is of the same major version as this server, which then prints the same."""
+        """Whether a version is of the same major version as this server, which then prints the same."""
         return server.partition(".")[0] == str(self._database.state.version_number // 10_000)
 
     def _other_sources(self, known: Known | None, after: Snapshot) -> tuple[Key, ...]:
@@ -336,7 +336,7 @@ def _sources(statement: Statement, part: Effect, after: Snapshot) -> Mapping[Key
 
 
 def makes(statement: Statement, key: Key) -> bool:
-    """Return whether a statement is the one that creates an object of this kind, by its first words."""
+    """Whether a statement is the one that creates an object of this kind, by its first words."""
     words = statement.skeleton.lower().split()
     if not words or words[0] != "create":
         return False

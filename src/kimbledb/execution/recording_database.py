@@ -365,7 +365,7 @@ def _cure_of(error: ServerError) -> str | None:
 
 
 def _defaults_in(found: Snapshot) -> dict[tuple[str, str], Facts]:
-    """Return what default privileges give on new objects of the current role, by the class of objects and the role."""
+    """Return the default privileges on new objects of the current role, by the class of objects and the role."""
     defaults = {}
     for (kind, name), facts in found.objects.items():
         if kind == "default privilege" and (match := _DEFAULT.fullmatch(name)):

@@ -89,7 +89,7 @@ async def learn(
 
 
 async def _together(*works: Coroutine[object, object, Learned]) -> list[Learned]:
-    """Return what was learned on both platforms, or on the one on which the catalog runs."""
+    """Return the declarations of both platforms, or of the one on which the catalog runs."""
     tasks = [asyncio.ensure_future(work) for work in works]
     try:
         found = await asyncio.gather(*tasks, return_exceptions=True)
@@ -109,7 +109,7 @@ async def _together(*works: Coroutine[object, object, Learned]) -> list[Learned]
 
 
 def _reached(error: BaseException) -> tuple[int, int]:
-    """Return how far a recording came before an error: the number of the migration, and the line."""
+    """Return the place of a recording at which an error ended it: the number of the migration, and the line."""
     if not isinstance(error, MigrationError) or error.failed is None:
         return 0, 0
     # Without a line the script was complete, and a rule of a run refused it.
@@ -236,7 +236,7 @@ def _not_recorded(migration: Migration, error: PreflightError | MigrationError) 
 
 
 def known_of(migration: Migration, *, hosted: bool) -> Known | None:
-    """Return what the declarations of a migration say, or None if they are missing, faulty or of another text.
+    """Return the content of a migration's declarations, or None if they are missing, faulty or of another text.
 
     Args:
         migration: The migration.

@@ -170,7 +170,7 @@ class RollbackProof:
 
     @staticmethod
     def _shows_rows(migration: Migration, tables: Sequence[SampleTable], held: Contents) -> bool:
-        """Return whether each table that a migration names holds sample rows."""
+        """Whether each table that a migration names holds sample rows."""
         names = {quoted(name) for name, table in held["tables"].items() if table["rows"]}
         sql = f"{migration.apply_sql}\n{migration.hosted_sql}"
         return all(table.name in names or table.name not in sql for table in tables)
@@ -227,7 +227,7 @@ class RollbackProof:
         Args:
             migration: The migration.
             script: The script.
-            failing: What an error means, in words.
+            failing: The meaning of an error, in words.
             closing: Whether what it makes is closed.
             grants: The statements that grant after it.
 
@@ -253,7 +253,7 @@ class RollbackProof:
         await session.send(f"{ahead}SET CONSTRAINTS ALL IMMEDIATE;\nDO {body};\n")
 
     async def _contents(self, names: Collection[str] | None = None) -> Contents:
-        """Return what tables and sequences hold.
+        """Return the contents of tables and sequences.
 
         Args:
             names: The tables to look at, with their sequences; None for all.

@@ -61,7 +61,7 @@ class RollbackScripts:
 
         Args:
             found: The objects after the scripts.
-            standing: What the call has changed so far, in words.
+            standing: The changes of the call so far, in words.
 
         Raises:
             RollbackRefusedError: An object is not as it was before the migrations.
@@ -185,7 +185,7 @@ def staying_objects(
     Args:
         migration: The migration.
         before: The objects that earlier migrations declare. A name among them belonged to one of these.
-        known: What the log says of its application.
+        known: The log's entry about its application.
         hosted: Whether the database has the roles of a hosted platform.
     """
     declared = [

@@ -307,7 +307,7 @@ class RollbackRun:
         )
 
     def _standing(self, nothing: str) -> str:
-        """Return how many migrations this run took back, in words, or ``nothing`` where there are none."""
+        """Return the number of migrations that this run took back, in words, or ``nothing`` where there are none."""
         if not self.taken_back:
             return nothing
         were = "was" if len(self.taken_back) == 1 else "were"

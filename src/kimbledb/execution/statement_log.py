@@ -61,7 +61,7 @@ class StatementLog:
         Args:
             digest: The statement.
             state: ``begun``, ``done`` or ``taken back``.
-            kind: What the statement can leave half done, as ``ScriptStatement.kind``.
+            kind: The kind of object that the statement can leave half done, as ``ScriptStatement.kind``.
             words: The names in it, where it can.
         """
         self.heed(await self._worker.send("BEGIN;\n" + self.closing(digest, state, kind=kind, words=words)))
@@ -80,7 +80,7 @@ class StatementLog:
         Args:
             digest: The statement.
             state: ``begun``, ``done`` or ``taken back``.
-            kind: What the statement can leave half done, as ``ScriptStatement.kind``.
+            kind: The kind of object that the statement can leave half done, as ``ScriptStatement.kind``.
             words: The names in it, where it can.
             before: The constraints that were not validated before it, where it ran in this transaction.
         """

@@ -50,7 +50,7 @@ class StatementRunner:
         """Begin at the first statement.
 
         Args:
-            runner: Of the call, to report which session blocks a statement.
+            runner: The runner of the call, which reports the session that blocks a statement.
             holder: The session that holds the schema's lock.
             worker: The session that runs the statements.
             work: The migration and its script.
@@ -181,7 +181,7 @@ class StatementRunner:
         return "\n".join(lines)
 
     def _standing(self) -> str:
-        """Return how much of the script is completed, in words."""
+        """Return the completed part of the script, in words."""
         every, number = counted(self._statements, "statement"), self._completed
         if not number:
             done = f"none of its {every} is done"

@@ -51,9 +51,9 @@ async def step_error(
     """Return the exception that an error of the server means for a step.
 
     Args:
-        session: Where the step ran; no transaction is open.
+        session: The session of the step; no transaction is open.
         error: The server's error.
-        work: What was done.
+        work: The work of the step.
         ahead: For each script of the work the part of its transaction before it; none where the message held no script.
         earlier: The transactions of the same message before it.
 
@@ -78,7 +78,7 @@ def refusal_of(error: ServerError, work: Work) -> Exception | None:
 
     Args:
         error: The server's error.
-        work: What was done.
+        work: The work of the step.
 
     Returns:
         A ``Retry`` or an error of the library, or ``ChecksFailed``, ``PlanMoved``, ``Suspected`` or ``Lost``.
@@ -118,7 +118,7 @@ async def with_cancel_reason(session: Session, error: ServerError, located: Loca
     """Return an error of a cancelled statement with a hint that says whether its limit or a person cancelled it.
 
     Args:
-        session: Where the statement ran; no transaction is open.
+        session: The session of the statement; no transaction is open.
         error: The server's error.
         located: The same error with its place.
     """
@@ -134,14 +134,14 @@ async def is_cancelled_by_a_person(session: Session, error: ServerError) -> bool
     """Whether somebody cancelled a statement, and not its limit.
 
     Args:
-        session: Where the statement ran; no transaction is open.
+        session: The session of the statement; no transaction is open.
         error: The server's error.
     """
     return await _cancelled_by(session, error) == "a person"
 
 
-async def _cancelled_by(session: Session, error: ServerError) -> Literal["its limit", "a person", "a script"] | None:
-    """Return who cancelled a statement, or None for another error, or where it cannot be told.
+async def _cancelled_by(session: Session, error: ServerError) -> Literal["a person", "a script"] | None:
+    """Return the origin of a statement's cancellation; None for its limit, an unknown origin, or another error.
 
     The message of the server is in the server's language. Therefore the server is asked for both texts.
     """
@@ -161,4 +161,4 @@ async def _cancelled_by(session: Session, error: ServerError) -> Literal["its li
     if error.message == cancelled:
         return "a person"
     # A script can raise that SQLSTATE, too.
-    return "its limit" if error.message == timed_out else "a script"
+    return None if error.message == timed_out else "a script"

@@ -28,7 +28,7 @@ class Throwaway:
         Args:
             target: A database of the server, which is not touched, named by a DSN.
             session: A session of it.
-            word: What the databases are for: a part of their names.
+            word: The purpose of the databases, a part of their names.
         """
         self._target = target
         self._session = session
@@ -85,7 +85,7 @@ async def throwaway(server: str | None, word: str, options: Options, *, hosted: 
 
     Args:
         server: Its DSN, or None for an embedded server that lives as long as the block.
-        word: What the databases are for: a part of their names.
+        word: The purpose of the databases, a part of their names.
         options: The options of the sessions.
         hosted: Whether an embedded server gets the roles of a hosted platform.
 

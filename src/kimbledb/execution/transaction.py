@@ -136,7 +136,7 @@ class _LookCloser(Exception):
     """A short look saw a sign of what only a long one can tell; nothing is left of the work, which is to be sent again.
 
     Attributes:
-        what: Of what it saw a sign.
+        what: The subject of the sign.
     """
 
     def __init__(self, what: str) -> None:
@@ -408,7 +408,7 @@ class Transactions:
         """Ask a question in the transaction that is open, and return the answer.
 
         Args:
-            work: Whose transaction it is.
+            work: The work of the transaction.
             question: A block that answers, for the safe path.
         """
         try:
@@ -421,7 +421,7 @@ class Transactions:
         """Run a script in the transaction that is open, before that of the work.
 
         Args:
-            work: Whose transaction it is.
+            work: The work of the transaction.
             script: The script.
 
         Raises:
@@ -443,7 +443,7 @@ class Transactions:
         CREATE INDEX CONCURRENTLY.
 
         Args:
-            work: What the other session will do.
+            work: The work of the other session.
             log_position: The id of the log's newest entry when the plan was made.
 
         Raises:
@@ -488,8 +488,8 @@ class Transactions:
         """Prove and record the work in the transaction that ``hold()`` opened, and commit it. A hosted.sql runs before that.
 
         Args:
-            work: What the other session did.
-            measured: What data it took away, for the log.
+            work: The work of the other session.
+            measured: The data that it took away, for the log.
 
         Raises:
             Retry: As for ``carry_out()``.
@@ -518,7 +518,7 @@ class Transactions:
         caller reports the first error all the same.
 
         Args:
-            work: What was tried.
+            work: The work that failed.
             message: The error, without any value of a row.
             seconds: How long the try took.
         """
@@ -527,10 +527,10 @@ class Transactions:
 
 
 def _starts(prefix: str, texts: Sequence[_Text]) -> list[int]:
-    """Return how many characters of a message stand before each of its transactions.
+    """Return the number of characters of a message before each of its transactions.
 
     Args:
-        prefix: What stands before the rest of the first one.
+        prefix: The text before the rest of the first one.
         texts: The transactions.
     """
     lengths = [len(text.begin) + len(text.rest) for text in texts]
@@ -566,7 +566,7 @@ def _outcome(answers: Sequence[Answer], work: Work) -> Outcome:
 
 
 def _set_aside(answer: Mapping[str, Any]) -> SetAside:
-    """Return what the block answered that copied the rows of a table which was set aside."""
+    """Return the answer of the block that copied the rows of a table which was set aside."""
     source, rows, copied = answer["source"], answer["rows"], answer["copied"]
     query = f"SELECT * FROM {source} WHERE {quote_identifier(answer['reason'])} IS NOT NULL" if copied < rows else None
     return SetAside(table=answer["table"], source=source, rows=rows, copied=copied, query=query)

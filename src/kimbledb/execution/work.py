@@ -145,7 +145,7 @@ class PlanMoved(StepFailed):
     """Under the lock the database is not as the signed plan says: nothing was run.
 
     Attributes:
-        what: What is not so, a line each; none where the next look tells.
+        what: The differences, a line each; none where the next look finds them.
     """
 
     def __init__(self, what: Sequence[str] = ()) -> None:
@@ -157,7 +157,7 @@ class ScriptError(StepFailed):
     """A script failed.
 
     Attributes:
-        migration: Whose script it is.
+        migration: The migration of the script.
         located: The server's error, its place and its cure.
     """
 

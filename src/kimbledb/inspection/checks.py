@@ -93,7 +93,7 @@ def _not_run(migration: Migration, query: VerificationQuery, error: PreflightErr
 
 
 def checks_handed(migrations: Iterable[Migration]) -> dict[str, object]:
-    """Return what is handed to ``run_checks.sql``, by its name."""
+    """Return the values that are handed to ``run_checks.sql``, by their names."""
     checks = [
         {"migration": migration.name, "name": query.name, "sql": query.sql, "runs": query.runs}
         for migration in migrations

@@ -63,7 +63,7 @@ async def foresee(
         planner: The planner, which has the migrations and their order.
         plan: The plan by evidence.
         shown: The evidence.
-        looked: What the schema shows, and the forms that history records.
+        looked: The objects of the schema, and the forms that history records.
         state: The state of the database.
         schema: The target schema.
         online: Whether online.sql can be run.
@@ -202,12 +202,12 @@ class _Foresight:
             elif why := allowed.undecided.get(str(number)):
                 doubts.setdefault(name, {})[of] = why
         for name, those in doubts.items():
-            self._say(name, "; ".join(undecided(those)))
+            self._append_to_reason(name, "; ".join(undecided(those)))
         for name, lines in conflicts.items():
-            self._say(name, "; ".join(lines))
+            self._append_to_reason(name, "; ".join(lines))
             self.steps[name] = evolve(self.steps[name], state=StepState.CONFLICTING)
 
-    def _say(self, name: str, words: str) -> None:
+    def _append_to_reason(self, name: str, words: str) -> None:
         step = self.steps.get(name) or self.plan.step(name)
         self.steps[name] = evolve(step, reason=f"{step.reason}; {words}")
 
@@ -231,7 +231,7 @@ class _Foresight:
 
 
 def _may_be_staged(step: Step, large: frozenset[str], *, hosted: bool) -> bool:
-    """Return whether a migration of which nothing is there may be done in part outside of a transaction, by its declarations."""
+    """Whether a migration of which nothing is there may be done in part outside of a transaction, by its declarations."""
     return (
         bool(large)
         and not step.migration.online_sql
@@ -241,7 +241,7 @@ def _may_be_staged(step: Step, large: frozenset[str], *, hosted: bool) -> bool:
 
 
 def _serves(completion: Completion) -> bool:
-    """Return whether a completion does what the script would do, and holds others up for less long."""
+    """Whether a completion does what the script would do, and holds others up for less long."""
     return bool(completion.online) and not completion.conflicts and not completion.left
 
 

@@ -107,7 +107,7 @@ def _ownership_gaps(state: DatabaseState, facts: dict[str, Any]) -> Iterable[tup
 
 
 async def role_gaps(session: Session, state: DatabaseState, schema: str) -> list[tuple[str, str]]:
-    """Return why this role, or this server, may apply no migration at all, each reason with its cure.
+    """Return the reasons why this role, or this server, may apply no migration at all, each with its cure.
 
     What a migration lacks beside that, such as an extension, is no such reason.
 

@@ -122,7 +122,7 @@ class Declared:
 
 
 def declared_by(migration: Migration, *, hosted: bool) -> list[Declared]:
-    """Return what a migration declares for a platform: what must exist after it, and what must be gone.
+    """Return the declared objects of a migration for a platform: those that must exist after it, and those that must be gone.
 
     Args:
         migration: The migration.
@@ -184,7 +184,7 @@ def statement(declared: Iterable[Declared], site: Site, *, judging: bool = True,
 
     Args:
         declared: The objects, as ``declared_by()`` gives them.
-        site: Where they are looked up.
+        site: The session in which they are looked up.
         judging: Whether a fault is an error. Otherwise only the forms are wanted.
         left: The objects that need not be as declared, each as ``Declared.key``: they were there before, and stay.
     """
@@ -202,7 +202,7 @@ def statement_of_several(
 
     Args:
         several: The objects of each transaction, and those that need not be as declared.
-        site: Where they are looked up.
+        site: The session in which they are looked up.
         judging: Whether a fault is an error.
 
     Returns:
@@ -232,7 +232,7 @@ def _statement(lookups: _Lookups, values: Mapping[str, str], site: Site, *, judg
     Args:
         lookups: The lookups.
         values: The expressions that give what ``_Lookups.handed()`` gives, by its names.
-        site: Where objects are looked up.
+        site: The session in which objects are looked up.
         judging: As for ``statement()``.
     """
     return queries.block(
@@ -418,7 +418,7 @@ class _Lookups:
         return not self._lookups
 
     def handed(self, left: Collection[str] = ()) -> dict[str, str]:
-        """Return what is looked for, by the name of its variable: arrays, and objects of JSON, as the server reads them.
+        """Return the values of the lookups, by the names of their variables: arrays, and objects of JSON, as the server reads them.
 
         Args:
             left: As for ``statement()``.

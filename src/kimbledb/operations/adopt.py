@@ -266,7 +266,7 @@ def _proved(plan: Plan, shown: Evidence) -> list[Step]:
 
 
 def _evidence_of(step: Step, shown: Evidence) -> dict[str, list[str] | str]:
-    """Return why a migration is adopted, as history keeps it: the objects that are there, or what records it."""
+    """Return the evidence for an adopted migration, as history keeps it: the present objects, or the history that records it."""
     finding = shown.findings.get(step.name)
     return {"recorded": step.reason} if finding is None else {"present": list(finding.present)}
 

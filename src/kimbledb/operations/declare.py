@@ -115,7 +115,7 @@ class _Found:
 
         Args:
             migration: The migration.
-            learned: What was learned of all migrations on each platform.
+            learned: The declarations of all migrations on each platform.
             given: Whether the caller gave the server, which is of one platform.
         """
         self.migration = migration
@@ -172,7 +172,7 @@ class _Found:
         return sum(each.seconds for each in self._platforms.values())
 
     def count(self, what: str) -> int:
-        """Return how many objects it creates, changes, drops or renames, on all platforms together."""
+        """Return the number of objects that it creates, changes, drops or renames, on all platforms together."""
         return len({key for each in self._platforms.values() for key in getattr(each.effect, what)})
 
     @property
@@ -269,7 +269,7 @@ def out_of_step(migration: Migration, learned: Sequence[Learned], *, given: bool
 
     Args:
         migration: The migration.
-        learned: What was learned of all migrations on each platform.
+        learned: The declarations of all migrations on each platform.
         given: Whether the caller gave the server, which is of one platform.
     """
     found = _Found(migration, learned, given=given)

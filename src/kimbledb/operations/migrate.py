@@ -252,10 +252,10 @@ class Executor(Request):
     def _nothing_to_do(
         self, seen: Glance, checksums: Checksums | None, goal: Callable[[], Goal]
     ) -> Callable[[], Plan] | None:
-        """Return what makes the plan if history shows that nothing is pending, else None.
+        """Return the function that makes the plan if history shows that nothing is pending, else None.
 
         Args:
-            seen: What a glance shows.
+            seen: The glance.
             checksums: The checksums of all that the call wants, or None where it does not want the whole catalog.
             goal: Returns the goal of the call.
         """
@@ -286,7 +286,7 @@ class Executor(Request):
 
 
 def _report_of() -> Callable[[Plan | Callable[[], Plan], float, str | None], MigrationReport]:
-    """Return what makes the report of a call that applied nothing."""
+    """Return the function that makes the report of a call that applied nothing."""
     from kimbledb.model.reports import MigrationReport, VerificationReport  # 1 ms, in which a server answers
 
     return lambda plan, seconds, owner: MigrationReport((), plan, seconds, VerificationReport(()), history_owner=owner)
@@ -449,17 +449,12 @@ async def command(invocation: Invocation) -> int:
     code is 1 if a migration is refused or fails, or if the verification finds a fault. If nothing is pending, nothing is
     written.
     """
-    from kimbledb.execution.command import ExitCode  # only the command has an exit code
+    from kimbledb.execution.command import ExitCode, limits_of  # only the command has an exit code and arguments
     from kimbledb.server.targets import kept  # only the command makes several calls
 
     given = invocation.given
     common: dict[str, Any] = {"catalog": invocation.catalog, "schema": invocation.schema, "options": invocation.options}
-    limits: dict[str, Any] = {
-        "to": given.to,
-        "phase": given.phase,
-        "prefer": given.prefer,
-        "set_aside": given.set_aside,
-    }
+    limits = limits_of(given)
     signed = None if given.plan is None else _signed(given.plan)
     if signed is not None and given.dry_run:
         raise ConfigurationError(

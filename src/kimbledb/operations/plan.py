@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from kimbledb.catalog.catalog import CatalogLike
 from kimbledb.errors import ConfigurationError
-from kimbledb.execution.command import ExitCode, Invocation
+from kimbledb.execution.command import ExitCode, Invocation, limits_of
 from kimbledb.execution.run import catalog_of, schema_of
 from kimbledb.model.plan import Plan
 from kimbledb.operations.migrate import Executor
@@ -121,10 +121,7 @@ async def _for_target(invocation: Invocation) -> Plan:
                 target,
                 catalog=invocation.catalog,
                 schema=invocation.schema,
-                to=given.to,
-                phase=given.phase,
-                prefer=given.prefer,
-                set_aside=given.set_aside,
+                **limits_of(given),
                 options=invocation.options,
             )
     except ConfigurationError as error:

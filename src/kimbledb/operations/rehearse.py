@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kimbledb.catalog.catalog import CatalogLike
 from kimbledb.errors import ConfigurationError
-from kimbledb.execution.command import ExitCode
+from kimbledb.execution.command import ExitCode, limits_of
 from kimbledb.execution.rehearsing import rehearsing
 from kimbledb.execution.rehearsing.query_sources import Sources, sources_of
 from kimbledb.model.rehearsal import Rehearsal
@@ -140,12 +140,6 @@ async def command(invocation: Invocation) -> int:
     The target is only read. The exit code is 1 if a statement fails on the clone or a query breaks.
     """
     given = invocation.given
-    limits: dict[str, Any] = {
-        "to": given.to,
-        "phase": given.phase,
-        "prefer": given.prefer,
-        "set_aside": given.set_aside,
-    }
     async with invocation.target() as target:
         found = await rehearse(
             target,
@@ -155,7 +149,7 @@ async def command(invocation: Invocation) -> int:
             sample=given.sample,
             server=given.server,
             options=invocation.options,
-            **limits,
+            **limits_of(given),
         )
     if given.markdown:
         invocation.write(found.to_markdown(), given.markdown)

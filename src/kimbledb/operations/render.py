@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from kimbledb.catalog.catalog import Catalog, CatalogLike
 from kimbledb.errors import AlternativesError, ConfigurationError
 from kimbledb.execution import history_tables
+from kimbledb.execution.command import limits_of
 from kimbledb.execution.messages import keep_older, take_back
 from kimbledb.execution.run import catalog_of
 from kimbledb.inspection.preflight import OLDEST_SERVER, wanted_extensions
@@ -190,7 +191,7 @@ async def command(invocation: Invocation) -> int:
             executor = Executor(
                 target, catalog=invocation.catalog, schema=invocation.schema, options=invocation.options
             )
-            found = await executor.plan(to=given.to, phase=given.phase, prefer=given.prefer, set_aside=given.set_aside)
+            found = await executor.plan(**limits_of(given))
         invocation.write(render(plan=found), output)
         if output is not None:
             invocation.line(f"wrote {output}: {found.summary}")
@@ -225,7 +226,7 @@ def _head(catalog: Catalog, breaks: Sequence[Migration]) -> str:
 
 
 def _adds_value(migration: Migration) -> bool:
-    """Return whether a migration may add a value to a type, by its words or by its declarations."""
+    """Whether a migration may add a value to a type, by its words or by its declarations."""
     return _ADDS_VALUE.search(f"{migration.apply_sql}\n{migration.hosted_sql}") is not None or any(
         each.kind == "type" and "labels" in (each.facts or {}) for each in migration.changes
     )
@@ -241,7 +242,7 @@ def _beginning(
         ordered: All migrations, in the order of the file.
         number: The number of those in transactions before this one.
         plans: The plan of an empty database, by whether it is hosted.
-        kept: What the file has kept where this transaction fails.
+        kept: The part of the file that stays where this transaction fails, in words.
     """
     older, taking = queries.quoted(keep_older().rstrip("\n"), "older"), queries.quoted(take_back().rstrip("\n"), "back")
     extensions = quote_array(each.name for each in wanted_extensions(catalog))
@@ -291,7 +292,7 @@ def _beginning(
 
 
 def _steps(migrations: Iterable[Migration], plans: Mapping[bool, Plan]) -> list[dict[str, object]]:
-    """Return what the file asks history about migrations, in order."""
+    """Return the questions of the file to history about migrations, in order."""
     return [
         {
             "name": each.name,
@@ -310,7 +311,7 @@ def _looking(ordered: Sequence[Migration], number: int, plans: Mapping[bool, Pla
         ordered: All migrations, in the order of the file.
         number: The number of those in transactions before this one.
         plans: The plan of an empty database, by whether it is hosted.
-        kept: What the file has kept where this transaction fails.
+        kept: The part of the file that stays where this transaction fails, in words.
     """
     steps = _steps(ordered, plans)
     looked: dict[str, DatabaseObject] = {}
@@ -333,7 +334,7 @@ def _looking(ordered: Sequence[Migration], number: int, plans: Mapping[bool, Pla
 def _first_made(
     ordered: Sequence[Migration], number: int, plan: Plan, *, hosted: bool
 ) -> tuple[dict[str, DatabaseObject], list[list[str]]]:
-    """Return what migrations make that none before them has made, without what belongs to other objects of theirs.
+    """Return the objects that migrations are the first to make, without those that belong to other objects of theirs.
 
     Args:
         ordered: All migrations, in the order of the file.

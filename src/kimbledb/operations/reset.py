@@ -305,7 +305,7 @@ async def command(invocation: Invocation) -> int:
 
 
 def _meaning(error: ServerError) -> Exception | None:
-    """Return what an error of the server means for a reset, or None if nothing but its SQLSTATE is known."""
+    """Return the exception that an error of the server means for a reset, or None if nothing but its SQLSTATE is known."""
     if (meant := meaning(error)) is not None:
         return meant
     if own_code(error) == DATA_LOSS:

@@ -135,13 +135,13 @@ class Verifier(Request):
         return await runner.run(work)
 
     def _closed(self, applied: Sequence[Migration], *, hosted: bool) -> Collection[Key] | None:
-        """Return what migrations of a closed catalog declare, or None where all migrations are such."""
+        """Return the objects that migrations of a closed catalog declare, or None where all migrations are of one."""
         if all(each.closed for each in applied or self.catalog):
             return None
         return fold([each for each in applied if each.closed], hosted=hosted).objects.keys()
 
     def _by_history(self, state: DatabaseState) -> _Standing | None:
-        """Return which migrations are applied where history alone decides it, else None."""
+        """Return the applied migrations and the others where history alone decides it, else None."""
         history = state.history or ()
         try:
             plan = self._goal.plan(history, Evidence(hosted=state.hosted))
@@ -151,7 +151,7 @@ class Verifier(Request):
         return _Standing.by(plan, state) if plan.is_decided else None
 
     def _by_schema(self, state: DatabaseState, looked: Looked) -> _Standing:
-        """Return which migrations are applied, by history and by what the schema shows."""
+        """Return the applied migrations and the others, by history and by the objects of the schema."""
         goal = self._goal
         return _Standing.by(goal.plan(state.history, gathering.weighed(goal.planner, state, looked)), state)
 
@@ -255,7 +255,7 @@ async def command(invocation: Invocation) -> int:
 
 @frozen
 class _Standing:
-    """Which migrations are applied, as history records it."""
+    """The applied migrations and the others, as history records them."""
 
     #: In the order of the plan.
     applied: Sequence[Migration]

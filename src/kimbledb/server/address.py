@@ -109,7 +109,7 @@ def address_of(given: Mapping[str, str], name: str) -> Address:
 
     Args:
         given: The parameters, by libpq's names.
-        name: What gave them, in messages.
+        name: The name of their source in messages.
 
     Raises:
         ConfigurationError: A parameter is unknown, has an invalid value, or demands something unsupported; or the

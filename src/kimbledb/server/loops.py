@@ -74,10 +74,10 @@ def _written(piece: Piece) -> str:
 
 
 def before_scripts(ahead: str, pieces: Sequence[Piece]) -> list[str]:
-    """Return, for each script among pieces, what stands before it.
+    """Return, for each script among pieces, the text before it.
 
     Args:
-        ahead: What stands before the pieces.
+        ahead: The text before the pieces.
         pieces: The pieces.
     """
     return [ahead + written(pieces[:place]) for place, piece in enumerate(pieces) if isinstance(piece, ScriptText)]

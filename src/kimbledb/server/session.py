@@ -79,7 +79,7 @@ class Session:
         self.connection = connection
         self.options = options
         #: The server's process that runs our transaction, known once the transaction has begun.
-        #: Behind a pooler it is not the process that the connection was told.
+        #: Behind a pooler it is not the process whose id was sent when the connection was made.
         self.process_id: int | None = None
         #: The answers of the last message's blocks, as far as the message got.
         self.answered: list[Answer] = []

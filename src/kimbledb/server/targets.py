@@ -34,7 +34,7 @@ class Target:  # every start makes this class, and Request: with attrs they take
 
         Args:
             label: The name in messages: host, port and database, never a password.
-            source: The way to a connection.
+            source: The source of its connections.
         """
         self.label = label
         self.source = source

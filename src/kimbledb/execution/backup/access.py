@@ -53,9 +53,9 @@ async def access_to(session: Session, state: DatabaseState, target: Target, opti
 
     Args:
         session: A session of the target.
-        state: What its database says of itself.
-        target: What the session was opened on.
-        options: For the application's name and the way past a pooler.
+        state: The state of its database.
+        target: The target on which the session was opened.
+        options: The options with the application's name and the DSN past a pooler.
 
     Raises:
         BackupError: A pooler is between, the driver does not say where the connection leads, or

@@ -95,7 +95,7 @@ class Client:
 
         Args:
             program: Its name.
-            complaints: What it wrote to its standard error.
+            complaints: Its standard error.
             access: The database.
         """
         return BackupError(

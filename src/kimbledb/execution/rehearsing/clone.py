@@ -52,7 +52,7 @@ async def cloned(
     """Make a clone, and drop it at the end.
 
     Args:
-        source: What the target says of itself.
+        source: The facts of the target.
         state: The state of its database.
         schema: The statements that make its schema.
         server: The DSN of the server; None for an embedded one.
@@ -81,7 +81,7 @@ class _Maker:
         Args:
             target: A database of the server, which is not touched.
             session: A session of it.
-            source: What the original says of itself.
+            source: The facts of the target.
             state: The state of its database.
             is_own: Whether the server is thrown away afterwards.
         """

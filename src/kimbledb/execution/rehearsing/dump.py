@@ -49,9 +49,9 @@ async def schema_of(
 
     Args:
         session: A session of the target, which is idle meanwhile.
-        state: What its database says of itself.
-        target: What the session was opened on.
-        options: For the application's name, the lock timeout, and the way past a pooler.
+        state: The state of its database.
+        target: The target on which the session was opened.
+        options: The options with the application's name, the lock timeout, and the DSN past a pooler.
         left_out: The schemas that are not wanted.
 
     Raises:

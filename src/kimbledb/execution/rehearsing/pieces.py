@@ -56,7 +56,7 @@ class Stage:
 
 
 def stages_of(step: Step, *, hosted: bool) -> list[Stage]:
-    """Return what a run would do for a step.
+    """Return the stages in which a run would carry out a step.
 
     Args:
         step: The step.
@@ -98,7 +98,7 @@ def _completing(migration: Migration, completion: Completion, *, hosted: bool) -
 
 
 def ahead_of(completion: Completion, there: Snapshot, name: str) -> list[Piece]:
-    """Return what a completion runs before its first statement.
+    """Return the statements that a completion runs before its first one.
 
     Args:
         completion: The completion.

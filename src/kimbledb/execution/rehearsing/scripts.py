@@ -158,7 +158,7 @@ class Rehearser:
         self.found.append(RehearsedStatement(migration=step.name, file=file, line=None, will_fail=why))
 
     async def _ahead(self, step: Step) -> list[Piece]:
-        """Return what a completion runs before its first statement, by what is there now."""
+        """Return the statements that a completion runs before its first one, by the objects that exist now."""
         assert step.completion is not None
         there = await snapshot.take(self.session, self.schema, self.messages.path, reached=step.migration.reaches)
         return ahead_of(step.completion, there, step.migration.file("apply"))
@@ -322,7 +322,7 @@ class Rehearser:
     async def _ask_rows(
         self, stage: Stage, piece: Piece, seen: Seen, after: Sight, *, inside: bool
     ) -> tuple[Mapping[str, Asked], tuple[str, ...]]:
-        """Return what a statement asks of the rows of the target, and what cannot be asked."""
+        """Return the questions of a statement about the rows of the target, and those that cannot be asked."""
         if self._rows is None:
             return {}, ()
         self._rows = self._rows.changed(self._names(after.changed_rows, after))
@@ -395,7 +395,7 @@ class Rehearser:
             self.found.append(statement)
 
     def _effort(self, ran: Ran) -> Effort:
-        """Return what a statement has to do to the tables of the target."""
+        """Return the work of a statement on the tables of the target."""
         seen, piece = ran.seen, ran.piece
         works = []
         changed: set[int] = set()
@@ -449,7 +449,7 @@ def _on_rows(error: ServerError) -> str:
 
 
 def _is_of_sample(error: ServerError) -> bool:
-    """Return whether a statement fails on a sample as on all rows. A key may refer to a row that is not in the sample."""
+    """Whether a statement fails on a sample as on all rows. A key may refer to a row that is not in the sample."""
     return error.sqlstate[:2] in ("21", "22", "23") and error.sqlstate != _FOREIGN_KEY
 
 

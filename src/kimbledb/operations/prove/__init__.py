@@ -103,7 +103,7 @@ class _Proving:
         server: str | None,
         hosted: bool | None,
         cuts: int | None,
-        told: Callable[[CatalogCase], None],
+        on_case: Callable[[CatalogCase], None],
     ) -> None:
         """Take the wishes of a call.
 
@@ -112,13 +112,13 @@ class _Proving:
             server: As for ``prove()``.
             hosted: Whether the one platform is the hosted one; None for both, or for that of the server.
             cuts: As for ``prove()``.
-            told: Called with each case.
+            on_case: Called with each case.
         """
         self._catalog = catalog
         self._server = server
         self._hosted = hosted
         self._cuts = cuts
-        self._told = told
+        self._on_case = on_case
         self.cases: list[CatalogCase] = []
         self.notes: list[str] = []
         self.version = ""
@@ -138,7 +138,7 @@ class _Proving:
             )
 
     async def _learned(self) -> list[Learned]:
-        """Return what the migrations do on each platform on which they run, or nothing if they fail on both."""
+        """Return the effects of the migrations on each platform on which they run, or nothing if they fail on both."""
         try:
             learned = await learn(
                 self._catalog, list(self._catalog), self._server, attribute=False, hosted=self._hosted
@@ -162,7 +162,7 @@ class _Proving:
                 message="; ".join(found) + "; run `kimbledb declare`" if found else None,
             )
             self.cases.append(case)
-            self._told(case)
+            self._on_case(case)
 
     async def _on_platform(self, databases: Throwaway, *, hosted: bool, first: bool) -> None:
         """Try everything on one platform.
@@ -175,7 +175,7 @@ class _Proving:
         async with databases.database() as target, target.session(OPTIONS) as session:
             state = await history.look(session, SCHEMA)
         self.version = state.server_version
-        bench = Bench(self._catalog, databases, hosted=hosted or state.hosted, told=self._told)
+        bench = Bench(self._catalog, databases, hosted=hosted or state.hosted, on_case=self._on_case)
         try:
             for prefer, only in branches(self._catalog, list(self._catalog)):
                 if only is not None and only.default_when == "hosted" and not bench.hosted:

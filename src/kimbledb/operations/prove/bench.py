@@ -66,7 +66,7 @@ class Look:
 
         Args:
             before: The other one.
-            words: What it means that they are not.
+            words: The meaning of a difference.
 
         Raises:
             Broken: They are not.
@@ -79,7 +79,7 @@ class Look:
 
         Args:
             before: The other one.
-            words: What it means that it is not.
+            words: The meaning of a difference.
 
         Raises:
             Broken: A table is not there, or has another number of rows.
@@ -97,7 +97,7 @@ class Bench:
     """The databases of one platform."""
 
     def __init__(
-        self, catalog: Catalog, databases: Throwaway, *, hosted: bool, told: Callable[[CatalogCase], None]
+        self, catalog: Catalog, databases: Throwaway, *, hosted: bool, on_case: Callable[[CatalogCase], None]
     ) -> None:
         """Take a server.
 
@@ -105,13 +105,13 @@ class Bench:
             catalog: The migrations.
             databases: Makes databases on the server.
             hosted: Whether they are those of a hosted platform.
-            told: Called with each case that was tried.
+            on_case: Called with each case that was tried.
         """
         self.catalog = catalog
         self.databases = databases
         self.hosted = hosted
         self.cases: list[CatalogCase] = []
-        self._told = told
+        self._on_case = on_case
         self._slots = asyncio.Semaphore(max(2, min(8, os.cpu_count() or 2)))
 
     @property
@@ -125,10 +125,10 @@ class Bench:
         """Try something, and note how it ends.
 
         Args:
-            migration: Of which it is tried.
-            kind: What is tried.
+            migration: The migration.
+            kind: The kind of case.
             work: Tries it: it raises ``Broken``, ``Untried`` or an error of a call.
-            detail: What exactly is tried.
+            detail: The case in words, beside its kind.
         """
         message = skipped = None
         clock = stopwatch()
@@ -165,7 +165,7 @@ class Bench:
             seconds=seconds,
         )
         self.cases.append(case)
-        self._told(case)
+        self._on_case(case)
         return case
 
     async def together(self, cases: Iterable[Awaitable[object]]) -> None:
@@ -276,7 +276,7 @@ class Bench:
     # Queries.
 
     async def look(self, target: Target) -> Look:
-        """Return what the schema holds."""
+        """Return the contents of the schema."""
         async with target.session(OPTIONS) as session:
             state = await history.look(session, SCHEMA)
             path = state.search_path(SCHEMA, self.catalog.extensions)

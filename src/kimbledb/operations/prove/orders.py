@@ -39,7 +39,7 @@ class Orders:
         """Apply each migration after nothing but what it requires, and all of them in other orders.
 
         Args:
-            end: What the schema holds at the end of the plan's own order; None if that was not reached.
+            end: The contents of the schema at the end of the plan's own order; None if that was not reached.
         """
         if not self._free:
             return

@@ -94,7 +94,7 @@ class _Engine:
             stack.push_async_exit(_given_back(given))
             source = await _through(given, label)
             if source.address is not None:
-                await stack.aclose()  # the engine's connection has told the way, and is not needed any more
+                await stack.aclose()  # the engine's connection has given the address, and is not needed any more
             yield await stack.enter_async_context(source.lend(label, options))
 
 
