@@ -25,7 +25,7 @@ ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "tests" / "data" / "MIGRATION_ORDER.md"
 
 HEAD = """\
-# Migration order
+# The built-in migrations
 
 For people who operate a KimbleAI database: the {total} built-in migrations in the order and the form of the document that asks
 for them, each with its dependencies, objects, rollback and checks. One database receives {applied} of them, since two are

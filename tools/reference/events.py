@@ -32,7 +32,7 @@ def page() -> str:
         *(sources.prose(callable_), ""),
         *(sources.prose(order), ""),
         "[`kimbledb.Progress`](api/events.md#kimbledb.Progress) gives the events to `async for`. How to log them, and traces and",
-        "metrics made of them: [Logs, traces and metrics](../how-to/watching.md).",
+        "metrics made of them: [Set up logs, traces and metrics](../how-to/watching.md).",
         "",
         "![A trace: start-up holds kimbledb.migrate, which holds a wait and two migrations](../images/trace.svg)",
         "",

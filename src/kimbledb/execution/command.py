@@ -34,9 +34,9 @@ class ExitCode(enum.IntEnum):
     #: A migration failed, a call was refused, a check failed, a lock or the deadline was missed, or the server is away.
     #: For ``migrate`` also: everything was applied, and the verification that follows found a fault, such as drift.
     #:
-    #: Stop, and show the output to a person. With ``--json`` the key ``error`` names the class: ``LockUnavailableError``,
-    #: ``DeadlineExceededError``, ``ConnectionLostError`` and ``OutcomeUnknownError`` are worth another try as they are.
-    #: Another try never applies a migration twice.
+    #: Try again a few times at most, then stop, and show the output to a person. With ``--json`` the key ``error`` names the
+    #: class: ``LockUnavailableError``, ``DeadlineExceededError``, ``ConnectionLostError`` and ``OutcomeUnknownError`` are
+    #: worth another try as they are. Another try never applies a migration twice.
     REFUSED = 1
     #: The call is wrong: an unknown command, option or migration, no DSN, a wrong password or database, or a folder that
     #: does not exist or has faults.

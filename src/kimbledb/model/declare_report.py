@@ -52,7 +52,7 @@ class DeclaredMigration:
     size: int = 0
     #: The path of the file that holds them.
     file: str = ""
-    #: The reason why no rollback can be derived, or None if one was proven, or if none is wanted.
+    #: The reason why no rollback can be derived, or None if one was proved, or if none is wanted.
     no_rollback: str | None = None
 
 

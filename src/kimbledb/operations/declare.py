@@ -152,7 +152,7 @@ class _Found:
 
     @property
     def no_rollback(self) -> str | None:
-        """The reason why no rollback can be derived, or None if one was proven, or if none is wanted."""
+        """The reason why no rollback can be derived, or None if one was proved, or if none is wanted."""
         found = [each.no_rollback for each in self._platforms.values() if each.no_rollback is not None]
         if not found and self._says_effect and not self._is_proven:
             return self.migration.recorded_declarations.no_rollback

@@ -134,7 +134,7 @@ class _Proving:
             self._compare(learned)
         elif learned:
             self.notes.append(
-                "no migration is declared: `kimbledb declare` records what each makes; more is proven then"
+                "no migration is declared: `kimbledb declare` records what each makes; more is proved then"
             )
 
     async def _learned(self) -> list[Learned]:
