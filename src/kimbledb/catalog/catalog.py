@@ -144,7 +144,7 @@ class Catalog:
             UnknownMigrationError: The catalog has no such migration. The error suggests similar names. It is also a
                 ``KeyError``, as for any mapping.
         """
-        found = self._content.by_number.get(key) if isinstance(key, int) else self._content.by_name.get(key)
+        found = self.get(key)
         if found is None:
             raise UnknownMigrationError(key, near(key, self._content.by_name) if isinstance(key, str) else ())
         return found

@@ -67,14 +67,17 @@ def up_to(script: Script, end: int) -> Script:
     return evolve(script, text=script.text[:end])
 
 
-def since(script: Script, start: int) -> Script:
-    """Return the rest of a script from the beginning of a line on.
+def parted(script: Script, start: int | None) -> tuple[Script, Script | None]:
+    """Return a migration and its rollback, which stand in one script.
 
     Args:
         script: The script.
-        start: The offset of the line's first character.
+        start: The offset of the rollback, which begins a line; None where the script holds the migration alone.
     """
-    return evolve(script, text=script.text[start:], first_line=script.line_and_column(start)[0])
+    if start is None:
+        return script, None
+    rollback = evolve(script, text=script.text[start:], first_line=script.line_and_column(start)[0])
+    return up_to(script, start), rollback
 
 
 def holds_sql(script: Script) -> bool:

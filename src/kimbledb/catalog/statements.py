@@ -85,6 +85,7 @@ _ALONE = re.compile(
     r"|alter\s+subscription\b.*\b(?:set|add|drop)\s+publication\b(?!.*\brefresh\b))",
     re.IGNORECASE | re.DOTALL,
 )
+_QUERY = re.compile(r"(?:(?:select|with|values|table)\b|\()", re.IGNORECASE)
 _DROPS_SUBSCRIPTION = re.compile(r"drop\s+subscription\b", re.IGNORECASE)
 _LEAVES_SLOT = re.compile(r"\bslot_name\s*=\s*none\b", re.IGNORECASE)
 _NAME = re.compile(rf'(?:[uU]&)?"(?:[^"]|"")+"|{_BEGINS_NAME}{_IN_NAME}*', re.ASCII)
@@ -242,9 +243,7 @@ def line_of_block(text: str, offset: int, number: int) -> int | None:
     """
     if re.match(r"do\b", text[offset : offset + 3], re.IGNORECASE) is None:
         return None
-    bodies = [span for span in _end_of_statement(text, offset)[1] if text[span[0]] in "$'"]
-    # The name of the language may also be a string.
-    begin, end = max(bodies, key=lambda span: span[1] - span[0], default=(0, 0))
+    begin, end = _body_at(text, offset)
     for _ in range(number - 1):
         begin = text.find("\n", begin, end) + 1
         if not begin:
@@ -261,15 +260,20 @@ def body_of_block(statement: str) -> str:
     Raises:
         UnreadableSQL: A part of the text is never closed.
     """
-    bodies = [span for span in _end_of_statement(statement, 0)[1] if statement[span[0]] in "$'"]
-    # The name of the language may also be a string.
-    begin, end = max(bodies, key=lambda span: span[1] - span[0], default=(0, 0))
+    begin, end = _body_at(statement, 0)
     if statement[begin : begin + 1] == "'":
         body = statement[begin + 1 : end - 1].replace("''", "'")
     else:
         tag = statement.find("$", begin + 1) + 1 - begin
         body = statement[begin + tag : end - tag]
     return _without_comments(body)
+
+
+def _body_at(text: str, offset: int) -> tuple[int, int]:
+    """Return the span of the body of the DO statement at an offset, with its quotes."""
+    bodies = [span for span in _end_of_statement(text, offset)[1] if text[span[0]] in "$'"]
+    # The name of the language may also be a string.
+    return max(bodies, key=lambda span: span[1] - span[0], default=(0, 0))
 
 
 def _without_comments(text: str) -> str:
@@ -288,6 +292,11 @@ def _without_comments(text: str) -> str:
 def runs_alone(skeleton: str) -> bool:
     """Return whether the server refuses a statement in a transaction block, as far as the statement's skeleton shows."""
     return _ALONE.match(skeleton) is not None
+
+
+def is_query(skeleton: str) -> bool:
+    """Return whether a statement is a query, as far as the statement's skeleton shows."""
+    return _QUERY.match(skeleton) is not None
 
 
 def ends_transaction(skeleton: str) -> bool:
@@ -455,7 +464,7 @@ def _statement_of_check(
         )
         return None
     [statement] = statements
-    if not re.match(r"(?:(?:select|with|values|table)\b|\()", statement.skeleton, re.IGNORECASE):
+    if not is_query(statement.skeleton):
         problems.append(
             Problem(beginning + statement.start, f"check {name} is no SELECT", "write a query: a check only reads")
         )
