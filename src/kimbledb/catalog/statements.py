@@ -294,6 +294,11 @@ def runs_alone(skeleton: str) -> bool:
     return _ALONE.match(skeleton) is not None
 
 
+def pattern(text: str) -> re.Pattern[str]:
+    """Return a pattern of the words of a statement: a space matches any space, and case makes no difference."""
+    return re.compile(text.replace(" ", r"\s+"), re.IGNORECASE | re.DOTALL)
+
+
 def is_query(skeleton: str) -> bool:
     """Return whether a statement is a query, as far as the statement's skeleton shows."""
     return _QUERY.match(skeleton) is not None

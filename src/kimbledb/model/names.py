@@ -22,6 +22,11 @@ def quote_identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def unquoted(name: str) -> str:
+    """Return the name that an identifier of SQL means: without its quotes, or in lower case."""
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
+
+
 def quote_literal(value: str) -> str:
     """Quote a text as a string constant that is safe with every value of ``standard_conforming_strings``."""
     quoted = value.replace("'", "''")

@@ -13,6 +13,7 @@ from attrs import frozen
 
 from kimbledb.model.names import split_list, words_of
 from kimbledb.model.objects import DatabaseObject, Facts, Key, parts_of, quoted
+from kimbledb.model.text import counted
 from kimbledb.planning.fold import relation_of, split
 from kimbledb.planning.later_rows import ROW, LaterRows, TableRows, names_in
 from kimbledb.planning.writer.names import identifier, own_name, texts, written
@@ -56,8 +57,7 @@ class Breaking:
         """
         columns = f" ({', '.join(map(identifier, self.columns))})" if self.columns else ""
         place = f" ({self.place})" if self.place else ""
-        rows = "1 row" if count == 1 else f"{count} rows"
-        return f"{rows} of {self.table}{columns} {self.words}{place}, listed by: {self.query}"
+        return f"{counted(range(count), 'row')} of {self.table}{columns} {self.words}{place}, listed by: {self.query}"
 
 
 def breaking_of(key: Key, facts: Facts, rows: LaterRows, place: str = "") -> Breaking | None:

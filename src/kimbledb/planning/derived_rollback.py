@@ -23,10 +23,10 @@ from kimbledb.model.script import Part, Script
 from kimbledb.planning import writer
 from kimbledb.planning.fold import RELATIONS, Belongings, owners_of, split, under_new_names
 from kimbledb.planning.irrecoverable import loss_by_change, loss_by_drop
-from kimbledb.planning.mentions import needs
+from kimbledb.planning.mentions import needs, needs_among
 from kimbledb.planning.script_effects import Around, takings
 from kimbledb.planning.undo_order import Act, Way, ordered
-from kimbledb.planning.writer.names import written
+from kimbledb.planning.writer.names import texts, written
 
 #: Kinds that are made again around an object that they need, where that is made again.
 _REMADE = frozenset({"view", "rule", "policy", "trigger", "index", "constraint", "statistics", "function"})
@@ -447,7 +447,7 @@ class _Emission:
                 former = self._derivation.as_before(former)
             return _relabelled(now, former) or writer.alter(now, former, beside=beside) or []
         beside = self._derivation.beside(renamed_back=self._renamed_back, whole=True)
-        return writer.create(act.made, _needs_among(act.made), beside=beside)
+        return writer.create(act.made, needs_among(act.made, act.made), beside=beside)
 
     def _now(self, each: DatabaseObject) -> DatabaseObject:
         return self._derivation.as_before(each) if self._renamed_back else each
@@ -456,12 +456,6 @@ class _Emission:
 def _if_exists(statement: str) -> str:
     """Return a statement that drops an object, and does nothing where it is gone already."""
     return _DROP.sub(r"\g<0> IF EXISTS", statement, count=1)
-
-
-def _needs_among(objects: Collection[DatabaseObject]) -> dict[Key, list[Key]]:
-    return {
-        each.key: [other.key for other in objects if other.key != each.key and needs(each, other)] for each in objects
-    }
 
 
 def _follows_table(former: DatabaseObject, now: DatabaseObject) -> bool:
@@ -495,8 +489,7 @@ def _with_words(value: Fact, words: Mapping[str, str]) -> Fact:
 
 
 def _labels(each: DatabaseObject) -> tuple[str, ...]:
-    labels = (each.facts or {}).get("labels", ())
-    return labels if isinstance(labels, tuple) else ()
+    return texts(each.facts or {}, "labels")
 
 
 def _is_relabelled(now: DatabaseObject, former: DatabaseObject) -> bool:

@@ -21,7 +21,7 @@ from attrs import define, field, frozen
 
 from kimbledb.model.forms import Forms
 from kimbledb.model.names import words_in
-from kimbledb.model.objects import DatabaseObject, Facts, Key, has_expressions, parts_of
+from kimbledb.model.objects import SAID_OF_OTHERS, DatabaseObject, Facts, Key, has_expressions, parts_of
 from kimbledb.planning.closed import CLOSED_TO, undeclared
 from kimbledb.planning.fold import RELATIONS, Belongings, columns_of, granted, split
 from kimbledb.planning.writer.names import texts
@@ -32,8 +32,6 @@ _NO_COLUMN = re.compile(
 )
 #: The option by which a view reads with the rights of its reader.
 _INVOKER = re.compile(r"security_invoker=(true|on|1|yes)\Z", re.IGNORECASE)
-#: The kinds that go with what they are of, and keep nothing from being dropped.
-_ALONG = frozenset({"comment", "privilege"})
 #: The role by which an application comes past row level security.
 _SERVICE = "service_role"
 #: The privileges that no policy holds.
@@ -136,8 +134,8 @@ class Doors:
 
     def overloads(self) -> list[str]:
         """Return the functions that have the name of one of the migration's, and other arguments."""
-        names = {_name_of(name) for kind, name in self.homes if kind == "function"}
-        return [name for name, _ in self._strange("function") if _name_of(name) in names]
+        names = {parts_of(name) for kind, name in self.homes if kind == "function"}
+        return [name for name, _ in self._strange("function") if parts_of(name) in names]
 
     def checks(self) -> list[str]:
         """Return the checks that refuse what declared columns are declared to accept.
@@ -402,10 +400,8 @@ def without_null(objects: Mapping[Key, Facts]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _name_of(function: str) -> tuple[str, ...]:
-    return parts_of(function)
-
-
 def _users(key: Key, needs: Mapping[Key, Collection[Key]], going: Collection[Key]) -> Iterable[Key]:
-    """Return the objects that need another and stay."""
-    return sorted(user for user, those in needs.items() if key in those and user not in going and user[0] not in _ALONG)
+    """Return the objects that need another and stay. What is said of it goes with it."""
+    return sorted(
+        user for user, those in needs.items() if key in those and user not in going and user[0] not in SAID_OF_OTHERS
+    )

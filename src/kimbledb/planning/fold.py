@@ -14,7 +14,7 @@ from attrs import define, evolve, field, frozen
 
 from kimbledb.model.declarations import DeclaredStatement
 from kimbledb.model.migration import Migration
-from kimbledb.model.objects import PARTS, DatabaseObject, Facts, Key, parts_of
+from kimbledb.model.objects import PARTS, SAID_OF_OTHERS, DatabaseObject, Facts, Key, parts_of
 from kimbledb.model.snapshot import Snapshot
 
 #: Kinds that hold columns and other parts.
@@ -34,7 +34,6 @@ _HEAD = re.compile(
 )
 #: The columns of a key, and those that it includes.
 _KEY_COLUMNS = re.compile(r'(?:\A[A-Z ]+|INCLUDE )\(((?:"(?:[^"]|"")*"|[^")])*)\)')
-
 #: A key up to its columns, these, and the rest.
 _FIRST_COLUMNS = re.compile(r"([A-Z ]+\()([^)]*)(\).*)", re.DOTALL)
 
@@ -491,7 +490,7 @@ def _owners_by_name(kind: str, name: str) -> Iterator[Key]:
         relation = split(name)[0]
         for each in RELATIONS:
             yield each, relation
-    elif kind in ("comment", "privilege"):
+    elif kind in SAID_OF_OTHERS:
         described = name if kind == "comment" else granted(name)[0]
         try:
             yield DatabaseObject.of(described).key

@@ -485,7 +485,7 @@ def _unapplied_state(migration: Migration, evidence: Evidence, *, made_elsewhere
     if finding is None or finding.state is ObjectState.MISSING:
         return StepState.PENDING, "not applied yet"
     if finding.state is ObjectState.APPLIED:
-        return StepState.ADOPTABLE, _adoptable_reason(finding)
+        return StepState.ADOPTABLE, f"not in history; {_all_there(finding)}"
     if finding.state is ObjectState.PARTIAL:
         return StepState.PARTIAL, f"not in history; {few(finding.present)} present, {few(finding.missing)} missing"
     return StepState.CONFLICTING, f"not in history; {few(finding.conflicts)}"
@@ -494,10 +494,6 @@ def _unapplied_state(migration: Migration, evidence: Evidence, *, made_elsewhere
 def _are_there(evidence: Evidence) -> bool:
     """Return whether the schema shows any migration to be there."""
     return any(finding.state is ObjectState.APPLIED for finding in evidence.findings.values())
-
-
-def _adoptable_reason(finding: Finding) -> str:
-    return f"not in history; {_all_there(finding)}"
 
 
 def _all_there(finding: Finding) -> str:

@@ -15,6 +15,7 @@ from attrs import frozen
 from kimbledb.catalog import statements
 from kimbledb.catalog.statements import Statement
 from kimbledb.model.migration import Migration
+from kimbledb.model.names import unquoted
 from kimbledb.model.script import Part, Script
 
 _KINDS = (
@@ -93,7 +94,7 @@ class Surroundings:
 
     def is_foreign(self, name: str) -> bool:
         """Return whether an identifier is the name of a schema whose objects must not be touched."""
-        plain = name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
+        plain = unquoted(name)
         return plain in self.schemas and plain not in self.homes and plain not in ("pg_catalog", "information_schema")
 
 

@@ -56,8 +56,6 @@ _RECURSIVE = (
 )
 #: The kinds that a column's type and collation belong to; its default needs all others.
 OF_TYPE = frozenset({"type", "collation", "table"})
-
-
 #: A default that is not known.
 _SOME = "..."
 

@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 
-from kimbledb.model.objects import Key
+from kimbledb.model.objects import SAID_OF_OTHERS, Key
 from kimbledb.planning.writer import columns, constraints, grants, types
 from kimbledb.planning.writer.fates import Fates
 from kimbledb.planning.writer.kinds import KINDS
@@ -103,7 +103,7 @@ def _detachment_of(table: str) -> Key:
 
 def _needs(key: Key, fates: Fates) -> set[Key]:
     needs = {*fates.before.needs.get(key, ()), *fates.above_of(key)}
-    if key[0] in ("comment", "privilege"):
+    if key[0] in SAID_OF_OTHERS:
         needs.add(grants.target_of(*key))
     return needs
 

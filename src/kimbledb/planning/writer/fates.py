@@ -15,9 +15,9 @@ from functools import cached_property
 from attrs import define, evolve, field
 
 from kimbledb.model.names import quote_literal
-from kimbledb.model.objects import PARTS, DatabaseObject, Facts, Key, parts_of
+from kimbledb.model.objects import PARTS, SAID_OF_OTHERS, DatabaseObject, Facts, Key, parts_of, without
 from kimbledb.model.snapshot import Snapshot
-from kimbledb.planning.writer import constraints, grants, indexes
+from kimbledb.planning.writer import columns, constraints, grants, indexes
 from kimbledb.planning.writer.kinds import KINDS
 from kimbledb.planning.writer.names import of_privilege, relation_of, text, texts, types_of
 from kimbledb.planning.writer.pieces import Surroundings
@@ -96,7 +96,7 @@ class Fates:
             return [("column", name) for name in texts(facts, "owned_by")]
         if kind == "table":
             return [("table", name) for name in texts(facts, "partition_of")]
-        if kind in ("comment", "privilege"):
+        if kind in SAID_OF_OTHERS:
             return list(self._described(key))
         return []
 
@@ -449,12 +449,12 @@ class Fates:
         if self.follows(key) is not None:
             return
         if kind == "index" and self.is_moved(key):
-            before, after = (evolve(each, facts=_without(each.facts or {}, "partition_of")) for each in (before, after))
+            before, after = (evolve(each, facts=without(each.facts or {}, "partition_of")) for each in (before, after))
         if KINDS[kind].alter(before, after, Surroundings(self.after.objects)) is None or (
             kind == "view" and not self._keeps_its_columns(name)
         ):
             self.drop(key)
-        elif kind == "column" and _type(old) != _type(new):
+        elif kind == "column" and columns.type_of(old) != columns.type_of(new):
             self._retype(key)
         elif kind == "type" and self._uses_new_labels(key):
             self.drop(key)
@@ -507,23 +507,18 @@ class Fates:
     def _keeps_its_columns(self, view: str) -> bool:
         """Return whether a view can be replaced: its columns stay, in front of the later ones."""
         old, new = (
-            [(each.name, _type(each.facts or {})) for each in Surroundings(side.objects).parts("column", view)]
+            [
+                (each.name, columns.type_of(each.facts or {}))
+                for each in Surroundings(side.objects).parts("column", view)
+            ]
             for side in (self.before, self.after)
         )
         return new[: len(old)] == old
 
 
-def _type(facts: Facts) -> tuple[str | None, str | None]:
-    return text(facts, "type"), text(facts, "collation")
-
-
 def _is_computed(facts: Facts) -> bool:
     """Return whether a column that is added may need its value written into each row."""
     return "generated" in facts or "identity" in facts or "(" in str(facts.get("default", ""))
-
-
-def _without(facts: Facts, fact: str) -> Facts:
-    return {name: value for name, value in facts.items() if name != fact}
 
 
 def _shown(each: DatabaseObject) -> str:
