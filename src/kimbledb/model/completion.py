@@ -77,9 +77,9 @@ class Batches:
     key: tuple[tuple[str, str], ...]
     #: The columns that are set, with the expressions of their values, as SQL.
     values: tuple[tuple[str, str], ...]
-    #: The statements that hold the triggers of the table still, and those that let them go on.
+    #: The statements that disable the triggers of the table.
     holding: tuple[str, ...] = ()
-    #: As ``holding``.
+    #: The statements that enable them again.
     releasing: tuple[str, ...] = ()
 
     @property
@@ -188,10 +188,9 @@ class Completion:
         """Its acts, a line each."""
         yield from self._of_tables_set_aside()
         for act, those in self.acts.items():
+            yield f"{act} {', '.join(those) if act in _NAMED_WHOLE else few(those)}"
             if act == "converts":
                 yield from self._of_conversions()
-            else:
-                yield f"{act} {', '.join(those) if act in _NAMED_WHOLE else few(those)}"
         yield from self._ways
 
     @property
@@ -221,10 +220,9 @@ class Completion:
             yield f"may be set aside with their rows, if you say so (set_aside, --set-aside): {names}"
 
     def _of_conversions(self) -> Iterator[str]:
-        if self.converted:
-            yield f"converts {few(list(map(str, self.converted)))}"
+        """Yield what conversions keep of the values before them."""
         for column, keeps, number in self.kept:
-            yield f"keeps in {keeps} what this cuts off {column}: {number} {'row' if number == 1 else 'rows'}"
+            yield f"keeps in {keeps} what this cuts off {column}: {counted(range(number), 'row')}"
         if mapped := [each.column for each in self.converted if each.ids_of == each.column]:
             yield f"keeps the ids from before in migration_ids: {few(mapped)}"
 

@@ -235,9 +235,8 @@ class Rehearsal(Report):
     def summary(self) -> str:
         """The tables that will be locked and rewritten, and the number of failures, in one line."""
         filled = [each for each in self.locked if each.table.is_filled]
-        parts = [f"{counted(self.statements, 'statement')} of {self.migrations} migrations rehearsed"]
-        if self.migrations == 1:
-            parts = [f"{counted(self.statements, 'statement')} of 1 migration rehearsed"]
+        migrations = counted(range(self.migrations), "migration")
+        parts = [f"{counted(self.statements, 'statement')} of {migrations} rehearsed"]
         for what in ("reads and writes", "writes"):
             if those := [each for each in filled if blocks(each.mode) == what]:
                 parts.append(f"{counted(those, 'table')} locked against {what}{_how_long(those)}")
@@ -282,14 +281,13 @@ class Rehearsal(Report):
         for each in self.locked:
             if not each.table.is_filled:
                 continue
-            what = [blocks(each.mode) or "nobody"]
-            how = ["written anew" if each.is_rewritten else "read to its end"] if each.lasts else ["for a moment"]
+            how = "written anew" if each.is_rewritten else "read to its end" if each.lasts else "for a moment"
             yield (
                 each.table.name,
                 "" if each.table.rows is None else str(each.table.rows),
                 "" if each.table.bytes is None else size_shown(each.table.bytes),
-                *what,
-                *how,
+                blocks(each.mode) or "nobody",
+                how,
                 str(each.forecast),
                 few(each.migrations),
             )
@@ -347,4 +345,4 @@ def _how_long(tables: Sequence[LockedTable]) -> str:
 
 
 def _touches(statement: RehearsedStatement, table: str) -> bool:
-    return blocks(statement.locks.get(table, "")) != "" or table in statement.rewrites or table in statement.scans
+    return bool(blocks(statement.locks.get(table, ""))) or table in statement.rewrites or table in statement.scans

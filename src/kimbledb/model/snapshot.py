@@ -15,8 +15,6 @@ from kimbledb.model.objects import DatabaseObject, Facts, Key
 
 #: The identity of an object in its database: the catalog that holds it, its oid, and the number of a column or 0.
 Identity = tuple[str, int, int]
-
-
 #: The classes of objects in default privileges, by the kind of object.
 _CLASSES: Final = {"table": "r", "view": "r", "sequence": "S", "function": "f", "type": "T"}
 
