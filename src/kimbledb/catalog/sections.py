@@ -12,6 +12,7 @@ from typing import Final
 from attrs import evolve, frozen
 
 from kimbledb.catalog import statements
+from kimbledb.catalog.script_problems import ends_transaction
 from kimbledb.catalog.statements import Statement
 from kimbledb.model.script import Script
 
@@ -104,7 +105,7 @@ def without_transaction(script: Script, *, rolled_back: bool = False) -> Script:
     ending = _ROLLS_BACK if rolled_back else _COMMITS
     if len(every) < 2 or ending.fullmatch(every[-1].skeleton) is None:
         return script
-    if any(statements.ends_transaction(each.skeleton) for each in every[1:-1]):
+    if any(ends_transaction(each.skeleton) for each in every[1:-1]):
         return script
     return without(script, map(_span, (first, every[-1])))
 

@@ -16,6 +16,7 @@ from itertools import accumulate, pairwise
 from attrs import evolve
 
 from kimbledb.catalog import statements
+from kimbledb.catalog.script_problems import misleading_in
 from kimbledb.catalog.statements import Statement
 from kimbledb.execution.cures import cure_of
 from kimbledb.execution.located_error import LocatedError, cut
@@ -91,7 +92,7 @@ def locate(
     if sqlstate in _OF_NAMES:
         begin = text.rfind("\n", 0, offset) + 1
         end = text.find("\n", offset)
-        seeming = statements.misleading_in(text[begin : len(text) if end < 0 else end])
+        seeming = misleading_in(text[begin : len(text) if end < 0 else end])
     return evolve(
         located,
         hint=located.hint if seeming is None else f"{seeming}, which is part of a name there: write it in ASCII",

@@ -15,7 +15,7 @@ import pytest
 from ruamel.yaml import YAML
 
 import kimbledb
-from kimbledb.catalog.statements import find_problems
+from kimbledb.catalog.script_problems import find_problems
 from kimbledb.cli.main import _has_stray_dsn, parser_of
 from tests.support.transcripts import blocks_of
 from tools import pages
