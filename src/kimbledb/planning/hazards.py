@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from attrs import evolve, frozen
@@ -176,36 +177,7 @@ def hazards_of(
         completion: What is written in place of its script, or before it; None where nothing of it is there.
     """
     found: dict[tuple[str, str], Hazard] = {}
-    apply = migration.script("apply")
-    #: With the script and the place of the statement, if it stands in a file.
-    told: list[tuple[Script, int | None, _Told]] = []
-    scripts = [migration.script("online")] if online else []
-    derived: tuple[Script, ...] = ()
-    if completion is None:
-        told += [(apply, None, each) for each in _of_repair(migration, tables)]
-    else:
-        ahead = Script(f"{apply.path} (online)", ";\n".join(map(str, completion.online)))
-        inside = Script(f"{apply.path} (completion)", ";\n".join(completion.statements))
-        derived = (ahead, inside)
-        scripts += derived
-    if completion is None or completion.runs_script:
-        scripts += migration.applied_scripts(hosted=hosted).values()
-    try:
-        for script in scripts:
-            texts: list[str] = []
-            for statement in statements.split(script.text):
-                texts.append(statements.with_masks(statement.text))
-                place = None if any(script is each for each in derived) else statement.start
-                told += [
-                    (script, place, each)
-                    for each in _of_statement(texts[-1], tables)
-                    # A check that is validated proves it there, and no row is looked at.
-                    if not (derived and script is derived[0] and each[0] == _VALIDATION)
-                ]
-            if script is not scripts[-1]:
-                tables = _after(texts, tables)
-    except ValueError:
-        pass  # what cannot be told apart is refused elsewhere
+    told = _of_scripts(migration, tables, online=online, hosted=hosted, completion=completion)
     for script, offset, (name, table, reason) in told:
         facts = tables.tables.get(table)
         if facts is not None and facts["filled"] and facts["rows"] != 0 and (name, table) not in found:
@@ -213,6 +185,36 @@ def hazards_of(
             rows, size = facts["rows"], facts["bytes"]
             found[name, table] = Hazard(name, table, rows, size, reason, _CURES[name], script.path, line)
     return tuple(found.values())
+
+
+def _of_scripts(
+    migration: Migration, tables: Tables, *, online: bool, hosted: bool, completion: Completion | None
+) -> Iterator[tuple[Script, int | None, _Told]]:
+    """Yield each hazard with its script, and with the place of its statement if that stands in a file."""
+    apply = migration.script("apply")
+    scripts = [migration.script("online")] if online else []
+    ahead: Script | None = None
+    derived: list[Script] = []
+    if completion is None:
+        yield from ((apply, None, each) for each in _of_repair(migration, tables))
+    else:
+        ahead = Script(f"{apply.path} (online)", ";\n".join(map(str, completion.online)))
+        derived = [ahead, Script(f"{apply.path} (completion)", ";\n".join(completion.statements))]
+        scripts += derived
+    if completion is None or completion.runs_script:
+        scripts += migration.applied_scripts(hosted=hosted).values()
+    with suppress(ValueError):  # a text that cannot be split is refused elsewhere
+        for script in scripts:
+            texts: list[str] = []
+            for statement in statements.split(script.text):
+                texts.append(statements.with_names(statement.text))
+                place = None if script in derived else statement.start
+                for each in _of_statement(texts[-1], tables):
+                    # A check that is validated proves it there, and no row is looked at.
+                    if script is not ahead or each[0] != _VALIDATION:
+                        yield script, place, each
+            if script is not scripts[-1]:
+                tables = _after(texts, tables)
 
 
 def _after(texts: Sequence[str], tables: Tables) -> Tables:
@@ -292,52 +294,84 @@ def _alter_table(match: re.Match[str], table: str, tables: Tables) -> Iterator[_
 def _of_action(action: str, table: str, facts: Mapping[str, Any]) -> Iterator[_Told]:
     if _GENTLE.fullmatch(action):
         return
-    shown = " ".join(action.split())[:60]
-    lock = (_LOCK, table, f"ALTER TABLE ... {shown}")
-    if match := _ADD_CONSTRAINT.fullmatch(action):
-        if match["column"] is not None and unquoted(match["column"]) in facts["constraints"]:
+    for form, tell in _ACTIONS:
+        if match := form.fullmatch(action):
+            yield from tell(match, table, facts)
             return
-        # A key to another table keeps others from writing to both, and nobody from reading.
-        if match["kind"].split()[0].lower() != "foreign":
-            yield lock
-        rest = match["rest"].lower()
-        if match["kind"].split()[0].lower() in ("primary", "unique", "exclude"):
-            if not re.match(r"\s*using\s+index", rest):
-                yield _INDEX, table, f"{shown} builds an index while nobody may read"
-        elif not re.search(r"not\s+valid\s*$", rest):
-            yield _VALIDATION, table, f"{shown} looks at every row at once"
-    elif match := _ADD_COLUMN.fullmatch(action):
-        if unquoted(match["column"]) in facts["columns"]:
-            return
-        yield lock
-        if _VOLATILE.fullmatch(match["rest"]):
-            yield _REWRITE, table, f"{shown} writes every row anew"
-        outside = _outside_of_parentheses(match["rest"])
-        if _BUILDS_INDEX.match(outside):
-            yield _INDEX, table, f"{shown} builds an index while nobody may read"
-        if _CHECKS_ROWS.match(outside) or (_IS_NOT_NULL.match(outside) and not _HAS_VALUE.match(outside)):
-            yield _VALIDATION, table, f"{shown} looks at every row at once"
-    elif match := _TYPE.fullmatch(action):
-        there = facts["columns"].get(unquoted(match["column"]))
-        wanted = _type(match["type"])
-        if there is None or there[0] == wanted:
-            return
-        yield lock
-        if not _holds_each(wanted, there[0]):
-            yield _REWRITE, table, f"{match['column']} from {there[0]} to {wanted} writes every row anew"
-    elif match := _NOT_NULL.fullmatch(action):
-        there = facts["columns"].get(unquoted(match["column"]))
-        if there is not None and not there[1]:
-            yield lock
-            yield _VALIDATION, table, f"{shown} looks at every row at once"
-    elif (match := _DROP_COLUMN.fullmatch(action)) is not None:
-        if unquoted(match["column"]) in facts["columns"]:
-            yield lock
-            yield _ROWS, table, f"{shown} takes its values away"
-    else:
-        yield lock
-        if _REWRITING.fullmatch(action):
-            yield _REWRITE, table, f"{shown} writes every row anew"
+    yield _lock_for(action, table)
+    if _REWRITING.fullmatch(action):
+        yield _REWRITE, table, f"{_cut(action)} writes every row anew"
+
+
+def _cut(action: str) -> str:
+    """Return the beginning of an action of ALTER TABLE in one line."""
+    return " ".join(action.split())[:60]
+
+
+def _lock_for(action: str, table: str) -> _Told:
+    return _LOCK, table, f"ALTER TABLE ... {_cut(action)}"
+
+
+def _add_constraint(match: re.Match[str], table: str, facts: Mapping[str, Any]) -> Iterator[_Told]:
+    if match["column"] is not None and unquoted(match["column"]) in facts["constraints"]:
+        return
+    kind = match["kind"].split()[0].lower()
+    # A key to another table keeps others from writing to both, and nobody from reading.
+    if kind != "foreign":
+        yield _lock_for(match[0], table)
+    rest = match["rest"].lower()
+    if kind in ("primary", "unique", "exclude"):
+        if not re.match(r"\s*using\s+index", rest):
+            yield _INDEX, table, f"{_cut(match[0])} builds an index while nobody may read"
+    elif not re.search(r"not\s+valid\s*$", rest):
+        yield _VALIDATION, table, f"{_cut(match[0])} looks at every row at once"
+
+
+def _add_column(match: re.Match[str], table: str, facts: Mapping[str, Any]) -> Iterator[_Told]:
+    if unquoted(match["column"]) in facts["columns"]:
+        return
+    yield _lock_for(match[0], table)
+    shown = _cut(match[0])
+    if _VOLATILE.fullmatch(match["rest"]):
+        yield _REWRITE, table, f"{shown} writes every row anew"
+    outside = _outside_of_parentheses(match["rest"])
+    if _BUILDS_INDEX.match(outside):
+        yield _INDEX, table, f"{shown} builds an index while nobody may read"
+    if _CHECKS_ROWS.match(outside) or (_IS_NOT_NULL.match(outside) and not _HAS_VALUE.match(outside)):
+        yield _VALIDATION, table, f"{shown} looks at every row at once"
+
+
+def _change_type(match: re.Match[str], table: str, facts: Mapping[str, Any]) -> Iterator[_Told]:
+    there = facts["columns"].get(unquoted(match["column"]))
+    wanted = _type(match["type"])
+    if there is None or there[0] == wanted:
+        return
+    yield _lock_for(match[0], table)
+    if not _holds_each(wanted, there[0]):
+        yield _REWRITE, table, f"{match['column']} from {there[0]} to {wanted} writes every row anew"
+
+
+def _set_not_null(match: re.Match[str], table: str, facts: Mapping[str, Any]) -> Iterator[_Told]:
+    there = facts["columns"].get(unquoted(match["column"]))
+    if there is not None and not there[1]:
+        yield _lock_for(match[0], table)
+        yield _VALIDATION, table, f"{_cut(match[0])} looks at every row at once"
+
+
+def _drop_column(match: re.Match[str], table: str, facts: Mapping[str, Any]) -> Iterator[_Told]:
+    if unquoted(match["column"]) in facts["columns"]:
+        yield _lock_for(match[0], table)
+        yield _ROWS, table, f"{_cut(match[0])} takes its values away"
+
+
+#: The actions of ALTER TABLE, the first that fits.
+_ACTIONS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], str, Mapping[str, Any]], Iterator[_Told]]], ...] = (
+    (_ADD_CONSTRAINT, _add_constraint),
+    (_ADD_COLUMN, _add_column),
+    (_TYPE, _change_type),
+    (_NOT_NULL, _set_not_null),
+    (_DROP_COLUMN, _drop_column),
+)
 
 
 def _holds_each(wanted: str, there: str) -> bool:
