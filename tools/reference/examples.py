@@ -176,7 +176,7 @@ EXAMPLES: Final[dict[str, Callable[[], KimbleDBError]]] = {
 
 #: Of the texts above that no code of the package makes, the words that must stand in the sources, by their module.
 WORDS: Final = {
-    "catalog/statements.py": ("would end or begin a transaction",),
+    "catalog/script_problems.py": ("would end or begin a transaction",),
     "planning/ids.py": (" instead of ", "and no rule converts it"),
     "planning/hazards.py": (
         "writes every row anew",

@@ -207,7 +207,7 @@ def _of_scripts(
         for script in scripts:
             texts: list[str] = []
             for statement in statements.split(script.text):
-                texts.append(statements.with_names(statement.text))
+                texts.append(statements.with_masks(statement.text))
                 place = None if script in derived else statement.start
                 for each in _of_statement(texts[-1], tables):
                     # A check that is validated proves it there, and no row is looked at.
