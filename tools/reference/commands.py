@@ -66,7 +66,7 @@ def page() -> str:
         "[environment](environment.md).",
         "",
         "The [exit code](exit-codes.md) is 0 where all is done, 1 where something was refused or failed, 2 where the call is",
-        "wrong, and 130 or 143 where a signal stopped the command. What else a code means stands with the command.",
+        "wrong, and 130 or 143 where a signal stopped the command. Further meanings of a code stand with the command.",
         "",
         "## Common options",
         "",

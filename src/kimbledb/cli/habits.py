@@ -39,6 +39,7 @@ _COMMANDS: Final = {
     "log": "history",
     "makemigrations": "new NAME",
     "mark": "stamp",
+    "push": "migrate",
     "rebase": "rollback, then kimbledb migrate",
     "redo": "rollback -1, then kimbledb migrate",
     "repair": "adopt",
