@@ -144,7 +144,7 @@ def with_values(column: str, condition: str, words: str, rows: LaterRows, place:
     return _of_column(column, rows, place, lambda rule, own: rule.in_which(own, words, condition))
 
 
-def with_values_of_another(column: str, words: str, rows: LaterRows, place: str = "") -> Breaking | None:
+def with_values_of_another(column: str, words: str, rows: LaterRows, place: str) -> Breaking | None:
     """Return the rows that have the value of another row in a column, or None where the rows cannot be foreseen.
 
     Args:

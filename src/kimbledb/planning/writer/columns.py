@@ -351,7 +351,7 @@ _TAKING = {
 
 
 def retyping(
-    column: DatabaseObject, old: Facts, new: Facts, expression: str | None = None
+    column: DatabaseObject, old: Facts, new: Facts, expression: str | None
 ) -> tuple[list[str], dict[str, Fact]]:
     """Return the steps that give a column its later type, with what must go before, and its facts after them.
 
