@@ -352,7 +352,7 @@ async def migrate(
         BackupError: The backup cannot be made; nothing was touched.
         UnrecordedObjectsError: The schema holds objects of the catalog, and no history.
         MigrationError: A migration failed and was rolled back; it carries what was applied before.
-        DataLossError: A migration would have lost data unasked, and was rolled back.
+        DataLossError: A migration would have lost data without permission, and was rolled back.
         LockUnavailableError: Another session held a lock in every attempt.
         DeadlineExceededError: The options' deadline passed.
         ConnectionLostError: The server went away and stayed away.

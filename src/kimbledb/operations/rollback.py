@@ -199,7 +199,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 async def command(invocation: Invocation) -> int:
-    """Roll back migrations, and never lose data unasked.
+    """Roll back migrations, and lose no data without permission.
 
     Each migration is taken back in a transaction of its own, newest first. Rows and values that would be lost are counted
     before, and stop it unless --allow-data-loss is given.
