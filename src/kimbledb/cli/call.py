@@ -1,4 +1,4 @@
-"""One call of the command line: what its arguments say, and where its output goes."""
+"""One call of the command line: its arguments, its configuration, and its output."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Call:
 
     @cached_property
     def schemas(self) -> list[str | None]:
-        """The target schemas, each once: of the call, else of the project; None for the default."""
+        """The target schemas without duplicates: those of the call, else that of the project; None for the default."""
         return [*dict.fromkeys(self.given.schema or ())] or [self._configuration.schema]
 
     @property
@@ -83,10 +83,10 @@ class Call:
             options = evolve(options, refuse_hazards=refused)
         if getattr(given, "or_wait", False):
             options = evolve(options, or_wait=True)
-        if self.given.direct_dsn is not None:
-            options = evolve(options, direct_dsn=self.given.direct_dsn)
-        if self.given.deadline is not None:
-            options = evolve(options, deadline=self.given.deadline)
+        if given.direct_dsn is not None:
+            options = evolve(options, direct_dsn=given.direct_dsn)
+        if given.deadline is not None:
+            options = evolve(options, deadline=given.deadline)
         return options
 
     @property

@@ -1,4 +1,4 @@
-"""``[tool.kimbledb]`` of pyproject.toml: what a project would otherwise repeat in every call.
+"""``[tool.kimbledb]`` of pyproject.toml: the arguments that a project would otherwise repeat in every call.
 
     [tool.kimbledb]
     catalog = ["builtin", "migrations"]
@@ -57,7 +57,7 @@ def read(folder: Path) -> Configuration:
     """Return the configuration of a folder, empty where there is none.
 
     Args:
-        folder: The folder; its parents are looked at, too.
+        folder: The folder. The file may also be in one of its parents.
 
     Raises:
         ConfigurationError: The file is not TOML, or a value cannot be used.
@@ -68,7 +68,7 @@ def read(folder: Path) -> Configuration:
     try:
         found = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError:
-        return Configuration()  # it is somebody else's
+        return Configuration()  # a file that the caller may not read is not the caller's project
     except ValueError as error:
         raise ConfigurationError(f"{file} is not TOML: {error}", hint="correct the file") from None
     table = found.get("tool", {})
@@ -113,7 +113,7 @@ def _texts(value: object, key: str, file: Path, *, only: bool = False) -> tuple[
 
 
 def _folder(name: str, file: Path, folder: Path) -> str:
-    # Messages show the name as it stands in the file, if that is how a command in this folder would call it.
+    # Messages show the name as it is written in the file, if it is relative to the current folder.
     return name if name == BUILTIN or file.parent == folder else str(file.parent / name)
 
 

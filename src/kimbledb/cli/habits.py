@@ -1,4 +1,4 @@
-"""Commands and options of other tools, with their names in kimbledb."""
+"""Commands and options of other tools, with their names in kimbledb: the answers to a wrong name."""
 
 from __future__ import annotations
 
@@ -93,16 +93,16 @@ _OPTIONS: Final = {
     "-u": "--dsn",
     "-y": _ASKING,
 }
-#: Words for all that there is: no word is needed here.
+#: Words for all migrations, which `kimbledb migrate` applies without a word.
 _ALL: Final = frozenset({"head", "heads", "latest", "all"})
 #: Words for the state before all migrations.
 _NONE: Final = frozenset({"base", "zero"})
-#: Commands under which Atlas and others gather several.
+#: Commands with subcommands in Atlas and other tools.
 _GROUPS: Final = frozenset({"migrate", "migration", "migrations", "schema", "db", "database"})
 
 
 def no_command(given: Sequence[str], names: Iterable[str]) -> str:
-    """Return the message on a command that does not exist, with the one that it is called here.
+    """Return the message on a command that does not exist, with its name in kimbledb.
 
     Args:
         given: The arguments; the first one is the command.
@@ -121,7 +121,7 @@ def no_command(given: Sequence[str], names: Iterable[str]) -> str:
 
 
 def no_argument(command: str, word: str, options: Iterable[str], names: Iterable[str]) -> str:
-    """Return the message on an argument that a command does not take, with the one that it is called here.
+    """Return the message on an argument that a command does not take, with its name in kimbledb.
 
     Args:
         command: The command.
@@ -158,7 +158,7 @@ def no_argument(command: str, word: str, options: Iterable[str], names: Iterable
 
 
 def _how_far(words: Sequence[str]) -> str | None:
-    """Return how `kimbledb rollback` is told what Alembic, goose and Django name by a word: `-2`, `base`, `zero`."""
+    """Return the argument of `kimbledb rollback` for those of Alembic, goose and Django: `-2`, `base`, `zero`."""
     if any(word.casefold() in _NONE for word in words):
         return "--to 0"
     return next((word for word in words if word[:1] == "-" and word[1:].isdecimal()), None)

@@ -27,15 +27,15 @@ from kimbledb.errors import DOCUMENTATION, CatalogError, ConfigurationError, Kim
 from kimbledb.execution.command import ExitCode
 from kimbledb.version import __version__
 
-#: The errors of a call that is wrong by itself.
+#: The errors of a wrong call, whatever the database holds.
 _OF_THE_CALL: Final = (ConfigurationError, CatalogError, UnknownMigrationError)
 
 
 class _Help(argparse.HelpFormatter):
-    """Writes each paragraph of a description by itself, and breaks no address."""
+    """Wraps each paragraph of a description by itself, and breaks no URL."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        import textwrap  # only a help is filled
+        import textwrap  # only a help text is wrapped
 
         filling = textwrap.TextWrapper(width, indent, indent, break_long_words=False, break_on_hyphens=False)
         return "\n\n".join(filling.fill(" ".join(paragraph.split())) for paragraph in text.split("\n\n"))
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(completion.script(every[1], options), end="")
         return ExitCode.DONE
     if every and not every[0].startswith("-") and every[0] not in names():
-        # Without the usage, which would push the answer away.
+        # Without the usage, which would hide the answer.
         parser.exit(ExitCode.MISUSED, f"kimbledb: {habits.no_command(every, names())}\n")
     given, rest = parser.parse_known_args(every)
     if rest:
@@ -77,23 +77,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def exit_code_of(error: type[KimbleDBError]) -> ExitCode:
-    """Return the exit code of a command that ends with an error of a class."""
+    """Return the exit code of a command that ends with an error of this class."""
     return ExitCode.MISUSED if issubclass(error, _OF_THE_CALL) else ExitCode.REFUSED
 
 
 def _own_arguments() -> list[str]:
-    """Return the arguments of a process that is the command's own."""
+    """Return the arguments of this process, which runs nothing but the command."""
     # A command's objects live to its end: a search for cycles at every 700 objects, as Python does by default,
     # takes a quarter of the time of a large plan.
     gc.set_threshold(50_000, 20, 20)
-    # At its end, too, it all goes with the process.
+    # The last collection, at the exit of Python, would free what the end of the process frees.
     atexit.register(gc.freeze)
     return sys.argv[1:]
 
 
 def _command_of(call: Call) -> Awaitable[int]:
     if len(getattr(call.given, "schema", None) or ()) > 1:
-        from kimbledb.cli import several  # the calls for many
+        from kimbledb.cli import several  # few calls name several schemas
 
         return several.command(call)
     command: Awaitable[int] = call.given.command(call)
@@ -101,7 +101,7 @@ def _command_of(call: Call) -> Awaitable[int]:
 
 
 def _has_stray_dsn(arguments: Sequence[str]) -> bool:
-    """Whether a DSN stands where another argument is meant."""
+    """Return whether a DSN is given as another argument than ``--dsn`` and the like."""
     before = ["", *arguments]
     return any(
         re.match(r"postgres\w*(?:\+\w+)?:/|(?:.*\s)?password\s*=", each, re.DOTALL)
@@ -113,7 +113,7 @@ def _has_stray_dsn(arguments: Sequence[str]) -> bool:
 def _explain(call: Call, error: KimbleDBError, code: ExitCode) -> int:
     error.hint = wording.in_the_shell(error.hint)
     if isinstance(error, CatalogError):
-        # The cures of faults stand in the message.
+        # Its message holds the hint of each fault.
         error.message = wording.in_the_shell(error.message) or ""
     call.error(error)
     print(f"kimbledb: {error}", file=sys.stderr)

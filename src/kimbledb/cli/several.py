@@ -1,4 +1,4 @@
-"""One command for several schemas: those of plan, migrate and verify, by the calls for many."""
+"""One command for several schemas: plan, migrate and verify, by ``kimbledb.many``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from kimbledb.cli.call import Call
     from kimbledb.model.operator_reports import ManyReport
 
-#: The options of which the calls for many have no counterpart.
+#: The options without a counterpart in ``kimbledb.many``.
 _OF_ONE: Final = ("backup", "set_aside", "empty", "markdown", "svg", "mermaid")
 
 
