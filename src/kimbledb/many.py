@@ -26,7 +26,7 @@ from kimbledb.server.options import Options
 from kimbledb.server.session import Session
 from kimbledb.server.targets import Target, TargetLike, is_target, target_of
 
-#: The work for one schema: a function of its target, its name, the catalog and the progress callable.
+#: The work for one schema: a function of its database, its name, the catalog and the progress callable.
 _Work = Callable[[Target, str | None, Catalog, Watcher], Awaitable[Each]]
 
 
@@ -197,18 +197,18 @@ async def _many(
     with call_scope(operation, progress) as call:
         if concurrency < 1:
             raise ConfigurationError(f"concurrency is {concurrency!r}, but it must be at least 1")
-        call.open()  # it has many targets
+        call.open()  # without a database and a schema: it has many
         running_loop()
         clock = stopwatch()
         names = (schemas,) if isinstance(schemas, str) else tuple(schemas)
         jobs = [(target, schema) for target in _several(targets) for schema in names]
         # Read in a thread: the event loop serves other tasks meanwhile.
         chosen = catalog if catalog is not None else await asyncio.to_thread(Catalog.builtin)
-        run = _Run(work, chosen, jobs, progress, asyncio.Semaphore(1))
+        run = _Run(work, chosen, jobs, progress)
         places = iter(range(len(jobs)))
 
         async def worker() -> None:
-            for place in places:  # shared by the workers: each takes the next place
+            for place in places:  # shared by the workers: each takes the next job
                 await run.one(place)
 
         async with asyncio.TaskGroup() as group:
@@ -228,13 +228,13 @@ class _Run(Generic[Each]):
         catalog: Catalog,
         jobs: Sequence[tuple[TargetLike, str | None]],
         progress: Watcher | None,
-        spare: asyncio.Semaphore,
     ) -> None:
         self.work = work
         self.catalog = catalog
         self.jobs = jobs
         self.progress = progress
-        self.spare = spare
+        #: The reserved connection of the whole call.
+        self.spare = asyncio.Semaphore(1)
         self.results: list[ManyResult[Each] | None] = [None] * len(jobs)
         self.done = 0
         #: A lock for each connection of the caller, which carries one job at a time.
@@ -255,8 +255,7 @@ class _Run(Generic[Each]):
             label = target.label
             alone = nullcontext() if target.can_reconnect else self.busy.setdefault(id(given), asyncio.Lock())
             async with alone:
-                bounded = _Bounded(target, self.spare)
-                report = await self.work(bounded, schema, self.catalog, watcher)
+                report = await self.work(_Bounded(target, self.spare), schema, self.catalog, watcher)
             result: ManyResult[Each] = ManyResult(label, shown, report)
             end: Event = Done(clock(), report)
         except Exception as error:  # noqa: BLE001 - any error stops this schema alone
@@ -273,17 +272,17 @@ class _Bounded(Target):
     def __init__(self, target: Target, spare: asyncio.Semaphore) -> None:
         super().__init__(target.label, target.source)
         self._spare = spare
-        self._open: list[None] = []
+        self._open = 0
 
     @asynccontextmanager
     async def session(self, options: Options) -> AsyncIterator[Session]:
         async with self._spare if self._open else nullcontext():
-            self._open.append(None)
+            self._open += 1
             try:
                 async with Target.session(self, options) as session:
                     yield session
             finally:
-                self._open.pop()
+                self._open -= 1
 
     @asynccontextmanager
     async def reserved(self) -> AsyncIterator[Target]:
