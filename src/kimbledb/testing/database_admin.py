@@ -13,8 +13,8 @@ database sets its mark, so that none is ever without it, and a copy does not inh
   holds an advisory lock with its number as long as its connection lives. The databases
   of a run without a lock are leftovers, and the next run drops them.
 
-A second lock serves those who make a template or drop leftovers. Nobody blocks in it:
-whoever does not get it polls.
+A second lock protects the creation of a template and the removal of leftovers. No session
+blocks on it: a run that does not get it polls.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from kimbledb.server.targets import Target
 
 #: The first half of the lock that a run holds: "kdb3". The second half is the run's number.
 _RUN_LOCK: Final = 0x6B646233
-#: The first half of the lock of those who make a template or drop leftovers: "kdb4".
+#: The first half of the lock for making a template and dropping leftovers: "kdb4".
 _TEMPLATE_LOCK: Final = 0x6B646234
 #: The mark, a connection limit ("kdb5"): so high that it limits nothing.
 _MARK: Final = 0x6B646235
@@ -107,7 +107,7 @@ class DatabaseAdmin:
         await self._try_lock(_RUN_LOCK, run)
 
     async def try_template_lock(self) -> bool:
-        """Take the lock of those who make a template or drop leftovers, unless another session holds it."""
+        """Take the lock for making a template and dropping leftovers, unless another session holds it."""
         return await self._try_lock(_TEMPLATE_LOCK, 0)
 
     async def release_template_lock(self) -> None:

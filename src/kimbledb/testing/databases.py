@@ -147,10 +147,10 @@ class Databases:
         return with_database(self._server, name)
 
     def take_ready(self) -> str | None:
-        """Take a database that is ready, or return None: ``take()`` then waits for one, and raises what went wrong.
+        """Take a database that is ready, or return None: then ``take()`` waits for one, or raises its error.
 
-        Another thread may call it while nothing else takes a database: to ask the thread of the event loop takes longer
-        than all the rest. Whoever does calls ``fill()`` in that thread.
+        Another thread may call it while nothing else takes a database, since a call in the thread of the event loop
+        takes longer than the rest of a short test. The caller then has ``fill()`` called in that thread.
         """
         made = self._ready[0] if self._ready else None
         if made is None or not made.done() or made.cancelled() or made.exception() is not None:

@@ -1,4 +1,4 @@
-"""The template of test databases: found by a hash of its content, or made once by whoever comes first."""
+"""The template of test databases: found by a hash of its content, or made once by the first run that needs it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import LockUnavailableError, PreflightError
 from kimbledb.model.names import quote_array, quote_identifier, quote_literal
 from kimbledb.operations.migrate import migrate
+from kimbledb.server.codes import INSUFFICIENT_PRIVILEGE
 from kimbledb.server.driver import ServerError, first_line
 from kimbledb.server.dsn import with_database
 from kimbledb.server.options import Options
@@ -22,8 +23,6 @@ from kimbledb.version import __version__
 
 #: Part of the key. It changes when the same catalog gives another template.
 _FORM: Final = 1
-#: SQLSTATE (manual, appendix A).
-_INSUFFICIENT_PRIVILEGE: Final = "42501"
 #: Seconds between two attempts to get the lock while another run makes the template.
 _POLL_EVERY: Final = 0.1
 
@@ -95,7 +94,7 @@ class Template:
             # From template1, where administrators put objects that all their databases need.
             await self._maker.create(making, "template1")
         except ServerError as error:
-            if error.sqlstate != _INSUFFICIENT_PRIVILEGE:
+            if error.sqlstate != INSUFFICIENT_PRIVILEGE:
                 raise
             raise PreflightError(
                 [(f"no database can be created on {self._label}: {first_line(error)}", "ALTER ROLE ... CREATEDB")]
@@ -119,21 +118,21 @@ class Template:
             raise
 
     async def _key(self) -> str:
-        """Return the hash of all that decides what a template holds."""
+        """Return the hash of everything that the content of a template depends on."""
         facts = await self._maker.ask("test_template_facts", extensions=quote_array(self._catalog.extensions))
         content = [
             [
-                *(
-                    each.name,
-                    each.number,
-                    each.order,
-                    each.checksum,
-                    each.requires,
-                    each.provides,
-                    each.transactional,
-                    each.closed,
-                ),
-                *(each.default, each.default_when, sorted(map(str, each.extensions))),
+                each.name,
+                each.number,
+                each.order,
+                each.checksum,
+                each.requires,
+                each.provides,
+                each.transactional,
+                each.closed,
+                each.default,
+                each.default_when,
+                sorted(map(str, each.extensions)),
             ]
             for each in self._catalog
         ]
