@@ -169,10 +169,6 @@ class Proxy:
         """From now on forward nothing and close nothing."""
         self._swallowing = True
 
-    def redirect(self, dsn: str) -> None:
-        """Connect the next clients to another server."""
-        self._parts = urlsplit(dsn)
-
     def turn_away(self, times: int) -> None:
         """Reset the next connections as soon as they are made.
 

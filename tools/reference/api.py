@@ -23,7 +23,7 @@ CONSTRUCTED = (
     *("kimbledb.DatabaseObject", "kimbledb.Extension"),
 )
 #: Sections of the docstrings of errors that the page of errors shows.
-ELSEWHERE = ("Cause", "Causes", "Cure", "Cures")
+ELSEWHERE = ("Causes", "Cure")
 #: The pages of the reference that are not about names of Python, each with its subject.
 BESIDE = {
     "[Commands](commands.md)": "each command with its arguments, its options and an example",

@@ -11,7 +11,6 @@ import kimbledb
 from tools.reference.package import Thing, find
 
 Annotation = griffe.Expr | str | None
-Section = griffe.DocstringSectionKind
 
 
 @frozen
