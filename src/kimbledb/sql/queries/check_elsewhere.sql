@@ -1,4 +1,4 @@
--- What check_reach.sql saw signs of: what did the script do in other schemas?
+-- Names what the script did in other schemas, after check_reach.sql has seen signs of it.
 DECLARE
     others constant oid[] := current_setting('kimbledb.others');
     -- What the migration says that it reaches, as schema.object.

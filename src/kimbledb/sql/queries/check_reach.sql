@@ -1,7 +1,6 @@
--- After a script: did it stay in the target schema? What it did elsewhere shows as locks
--- that only changes of a definition take, and as rows of the catalogs that are as young as
--- this transaction. Most scripts did nothing there, which takes less to see than to tell
--- what one did.
+-- After a script: did it stay in the target schema? Changes elsewhere show as locks that only changes of a definition
+-- take, and as catalog rows as young as this transaction. Most scripts change nothing there, and a look for signs is
+-- cheaper than a full list of changes.
 DECLARE
     others oid[];
     schemas constant jsonb := nullif(current_setting('kimbledb.schemas', true), '');

@@ -1,5 +1,5 @@
--- After a script: what it must not do, and what it may have taken. All of it is seen by the locks that last as long as
--- the transaction, which are read once.
+-- After a script: did it do something forbidden, and may it have lost rows or values? Both show in the locks that last
+-- as long as the transaction. They are read once.
 DECLARE
     -- Relations as old as this are those that were there before the script, where measure_before.sql noted it.
     newest constant bigint := coalesce((nullif(current_setting('kimbledb.before', true), '')::jsonb->>'newest')::bigint, 0);

@@ -1,5 +1,5 @@
--- After the script: what keep_values.sql counted and is no longer there, as [kind, name, count, bound].
--- A table that is gone may have been made anew under its name with the same rows, and a column, too.
+-- After the script: the losses against the counts of keep_values.sql, as [kind, name, count, bound]. A dropped table
+-- may have been made anew under its name with the same rows, and so may a column.
 DECLARE
     before constant jsonb := current_setting('kimbledb.before');
     one record;

@@ -1,6 +1,6 @@
--- How much stands in tables and materialised views, and how many values sequences gave: exact,
--- and without a lock that would hold anybody up, but where policies hold for a table's owner, too:
--- that is lifted for the count, and taken back with its lock. As [kind, name, count, bound].
+-- Exact counts of the rows of tables and materialised views, and of the values that sequences gave, as [kind, name,
+-- count, bound]. It takes no lock that blocks other sessions, except where policies also apply to the table's owner:
+-- these are lifted for the count in a savepoint, and its rollback releases the lock.
 DECLARE
     stakes constant jsonb := current_setting('kimbledb.stakes');
     one record;

@@ -1,4 +1,5 @@
--- The same with their names, and where an index or a sequence is of a table, that one's.
+-- The dropped objects as in gone.sql, with their names, and for an index or a sequence of a table with the table's
+-- name.
 SELECT d.classid, d.objid, d.refobjid AS namespace,
        CASE d.classid
            WHEN 'pg_catalog.pg_class'::pg_catalog.regclass THEN (SELECT relname FROM pg_catalog.pg_class WHERE oid = d.objid)

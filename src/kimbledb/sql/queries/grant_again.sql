@@ -1,4 +1,4 @@
--- After a rollback: what roles had before its migration.
+-- After a rollback: the privileges that roles had before its migration.
 DECLARE
     statement text;
 BEGIN

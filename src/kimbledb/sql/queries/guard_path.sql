@@ -1,5 +1,5 @@
--- Before names are looked up in schemas: stop where what is there is not only of those whom
--- we trust. In most databases strangers own nothing and may make nothing, which is seen first.
+-- Before names are looked up in schemas: stop unless trusted roles own everything in them. In most databases untrusted
+-- roles own nothing and may create nothing, which is checked first.
 DECLARE
     trusted constant oid[] := (
 {trusted}

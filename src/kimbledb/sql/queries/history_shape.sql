@@ -1,5 +1,5 @@
--- What of a migration_history that another hand made cannot be taken over, each as
--- one difference to what it must be. What is mended instead: history_takeover.sql.
+-- The properties of a foreign migration_history that prevent a takeover, each as one difference from the expected
+-- shape. history_takeover.sql repairs all others.
 SELECT coalesce(jsonb_agg(difference ORDER BY difference), '[]')
 FROM (
     SELECT format('migration_history is a %s, and a table is needed',

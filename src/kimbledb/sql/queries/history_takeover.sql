@@ -1,7 +1,6 @@
--- A migration_history that another hand made, such as the document's master file,
--- gets the shape of ours in place: its rows stay, and what they say stays. Where
--- several rows are of one name, the one that counts stays and the others go into
--- the log, with what was altered. It runs once, before the log is there.
+-- Gives a migration_history that another tool made, such as the document's master file, the shape of ours in place. Its
+-- rows and their meaning stay. If several rows have one name, the one that counts stays, and the others go into the log
+-- with the changes. It runs once, before the log exists.
 DECLARE
     history constant regclass := format('%I.migration_history', {schema_literal});
     name_column constant smallint := (SELECT attnum FROM pg_attribute WHERE attrelid = history AND attname = 'migration_name');

@@ -1,6 +1,6 @@
--- Before a script that measure_after.sql has found to reach these tables: how much is in
--- them, under a lock that keeps it true; and where the script may leave it there in
--- another shape, a hash of each value, to be compared with what is there then.
+-- Before a script runs again that may lose rows or values of these tables (measure_after.sql): the counts of their
+-- rows, under a lock that keeps the counts true; and where the script may keep the rows in another shape, a hash of
+-- each value, to be compared afterwards.
 DECLARE
     may_compare constant boolean := has_database_privilege(current_database(), 'TEMPORARY');
     suspect record;

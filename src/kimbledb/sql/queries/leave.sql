@@ -1,4 +1,4 @@
--- Right before COMMIT: what a script left in the session is taken back, or it is refused.
+-- Directly before COMMIT: resets what a script changed in the session, or refuses it.
 DECLARE
     before constant jsonb := current_setting('kimbledb.session');
     statements text[];

@@ -1,4 +1,4 @@
--- As leave.sql, where it is not yet told what to take back: is there anything?
+-- As leave.sql, before the changes are known: did the script change anything in the session?
 DECLARE
     before constant jsonb := current_setting('kimbledb.session');
     path constant text := before->'pins'->>'search_path';

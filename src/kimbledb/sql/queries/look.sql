@@ -1,9 +1,7 @@
--- The first question of every call: what history says, and what kind of server
--- this is. It takes no lock and works on a read-only standby. To plan a query of a
--- table can call what hangs on it, so that what history is comes before what it says.
--- Rows of history go through to_jsonb, so that a table of another shape can be read,
--- too. The head of the log is read before history: what is written in between shows
--- as a head that moved.
+-- The first query of every call: the content of history, and the kind of server. It takes no lock and works on a
+-- read-only standby. The planning of a query of a table can call code that is attached to the table, so the kind of
+-- history is checked before its rows are read. Rows of history go through to_jsonb, so that a table of another shape
+-- can be read, too. The head of the log is read before history: a write in between shows as a head that moved.
 DECLARE
     schema_name constant text := {schema};
     trusted constant oid[] := (

@@ -1,6 +1,6 @@
--- After a script: may something of what was there before it (measure_before.sql) have gone? Most
--- scripts take nothing, which takes less to see than to tell what one took. Where nothing of it was read, the script
--- runs again. A part of check_script.sql, which has the locks.
+-- After a script: may rows or values that existed before it (measure_before.sql) be lost? Most scripts lose nothing,
+-- and a look for signs is cheaper than a count. If the rows were not counted before, the script runs again. A part of
+-- check_script.sql, which has the locks.
 DECLARE
     before constant jsonb := current_setting('kimbledb.before');
     light constant boolean := before ? 'light';

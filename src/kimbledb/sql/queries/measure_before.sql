@@ -1,7 +1,7 @@
--- Before a script: what measure_after.sql will compare with. Tables and materialised views of
--- the target schema and those that it reaches, by oid, with their storage and whether it is empty;
--- sequences with their positions; and how many rows this session has deleted and updated before, wherever that was:
--- the server's counters go on from one transaction to the next, through a pooler from a neighbour's.
+-- Before a script: the state with which measure_after.sql compares. Tables and materialised views of the target schema
+-- and of the schemas that the migration reaches, by oid, with their storage and whether it is empty; sequences with
+-- their positions; and the numbers of rows that this session has deleted and updated before, in any table: the server's
+-- counters continue from one transaction to the next, and through a pooler from another client's.
 DECLARE
     -- To ask for a size, or for a position, one opens the relation: not where somebody has it locked, whom the script may have
     -- nothing to do with.

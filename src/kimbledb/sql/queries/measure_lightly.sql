@@ -1,5 +1,5 @@
--- Before a script that seems to lose nothing, in place of measure_before.sql: which relation is the newest. Where it may
--- set a sequence, which outlives its transaction, measure_before.sql comes first: few schemas have sequences.
+-- Before a script that shows no sign of losses, in place of measure_before.sql: the newest relation. If the script may
+-- set a sequence, which outlives its transaction, measure_before.sql runs first: few schemas have sequences.
 DECLARE
     newest bigint;
     reads boolean;

@@ -1,7 +1,7 @@
--- What measure_after.sql saw signs of: what of what was there before the script went, and what was updated.
--- Losses are [kind, name, count, bound]. What may have been lost and cannot be told by the server's
--- counters is a suspect: the script is run again, and keep_values.sql and compare_values.sql
--- count it. Identity is that of the server: oid, storage, place of a column; not a name.
+-- The lost and updated rows, values and objects, after measure_after.sql has seen signs of them. Losses are [kind,
+-- name, count, bound]. A possible loss that the server's counters cannot decide is a suspect: the script runs again,
+-- and keep_values.sql and compare_values.sql count it. Objects are identified by oid, storage and the position of a
+-- column, not by name.
 DECLARE
     before constant jsonb := current_setting('kimbledb.before');
     known constant oid[] := ARRAY(SELECT s->>'oid' FROM jsonb_array_elements(current_setting('kimbledb.suspects')::jsonb) AS s);

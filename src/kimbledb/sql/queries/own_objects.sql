@@ -1,4 +1,4 @@
--- What stands by itself in the target schema: [kind, name, oid] of tables, views, sequences, functions and types.
+-- The independent objects of the target schema: [kind, name, oid] of tables, views, sequences, functions and types.
 SELECT coalesce(jsonb_agg(jsonb_build_array(o.kind, o.name, o.oid::bigint) ORDER BY o.kind, o.name), '[]')
 FROM (
     SELECT CASE WHEN c.relkind IN ('v', 'm') THEN 'view' WHEN c.relkind = 'S' THEN 'sequence' ELSE 'table' END,

@@ -1,4 +1,4 @@
--- What the role may do, what is planted in the schemas, and which extensions the server offers.
+-- The privileges of the role, the untrusted objects in the schemas, and the extensions that the server offers.
 SELECT jsonb_build_object(
     'may_create_schema', has_database_privilege(current_database(), 'CREATE'),
     'may_create_in_schema', coalesce((

@@ -1,7 +1,7 @@
--- The proof of a migration by looking up: each object that it declares is there, valid and owned by whom it must be,
--- and each that it drops is gone. With it goes the form of each that has expressions, for history. The catalogs are read
--- by their indexes, planned with the safe path, and printed with the target's, as in printed.sql. What is found is
--- compared by name; what is wrong with it is asked only where there is something.
+-- The proof of a migration by look-ups: each object that it declares exists, is valid and has the right owner, and each
+-- that it drops is gone. It also returns, for history, the form of each object that has expressions. The catalogs are
+-- read by their indexes, planned with the safe path, and printed with the target's, as in printed.sql. Objects are
+-- compared by name; their faults are queried only if there are some.
 DECLARE
     declared constant jsonb := nullif(current_setting('kimbledb.declared', true), '');
     own_role constant oid := to_regrole(quote_ident(current_user));

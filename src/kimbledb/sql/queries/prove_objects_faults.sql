@@ -1,5 +1,5 @@
--- What is wrong with declared objects, each as [key, fault, detail]. $1 is what was found, each with its fault; $2 the
--- keys that must be found, $3 those that must not, $4 the states that are declared and not the usual ones.
+-- The faults of declared objects, each as [key, fault, detail]. $1 is the objects found, each with its fault; $2 the
+-- keys that must be found, $3 those that must not, $4 the declared states other than the usual ones.
 SELECT jsonb_agg(jsonb_build_array(key, fault, detail))
 FROM (
     -- A script that ran without an error passed over a role that this server lacks.

@@ -1,4 +1,4 @@
--- The rows of history go, and an entry of the log says of each that nothing was rolled back.
+-- Deletes rows of history. A log entry for each says that nothing was rolled back.
 DECLARE
     stamped constant jsonb := current_setting('kimbledb.stamped')::jsonb;
     one text;

@@ -1,5 +1,5 @@
--- The forms that history records, by migration, and where this is: a record of another server, cluster or history was
--- made elsewhere. SELECT on history is enough, on a standby too. look.sql has shown whose history it is.
+-- The forms that history records, by migration, and the origin of this database: a record of another server, cluster or
+-- history was made elsewhere. SELECT on history is enough, on a standby too. look.sql has shown who owns history.
 DECLARE
     history constant regclass := to_regclass({history});
     recorded jsonb := '{}';

@@ -1,6 +1,6 @@
--- What says how long something takes on this server: the time of a hash, and of each of some tables its size, what hangs
--- on it, and how fast its pages are read. Writes nothing. It reads chunks of pages all over a table, for {budget} seconds in
--- all and no more than 64 MB of each: what is in memory and what is not then have their shares.
+-- The speed of this server: the time of a hash, and for some tables the size, the attached objects, and the time to
+-- read their pages. It writes nothing. It reads chunks of pages spread over a table, for {budget} seconds in all and no
+-- more than 64 MB of each table: so pages in memory and others have their shares.
 DECLARE
     chunk constant bigint := 16;
     most constant bigint := 8192;

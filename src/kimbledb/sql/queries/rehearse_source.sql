@@ -1,5 +1,5 @@
--- What a clone of this database needs beside pg_dump's file: roles, settings, extensions, and which schemas need each
--- other. No row of a table is read.
+-- The needs of a clone of this database beside pg_dump's file: roles, settings, extensions, and the dependences between
+-- schemas. It reads no row of a table.
 WITH schemas AS (
     SELECT n.oid, n.nspname FROM pg_namespace AS n
     WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'),

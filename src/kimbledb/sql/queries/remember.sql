@@ -1,4 +1,4 @@
--- Right after BEGIN: what the session holds; what else it holds at the end, a script has left.
+-- Directly after BEGIN: the state of the session. Everything else at the end is left by a script.
 DECLARE
     path constant text := pg_catalog.current_setting('search_path');
     before jsonb;

@@ -1,4 +1,4 @@
--- What a database holds beside what the server and extensions put there.
+-- The objects of a database beside those of the server and of extensions.
 WITH of_extension AS (
     SELECT classid, objid FROM pg_catalog.pg_depend WHERE deptype = 'e'
 ),

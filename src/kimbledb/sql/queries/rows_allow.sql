@@ -1,5 +1,5 @@
--- What the rows of a schema allow: what of a list holds, and how many rows each of some queries lists. A query that cannot
--- be run decides nothing: it may read what the role may not read, or call what is not made yet.
+-- The conditions that the rows of a schema fulfil, and the numbers of rows that some queries return. A query that fails
+-- decides nothing: it may read a table that the role may not read, or call a function that does not exist yet.
 DECLARE
     answer jsonb := (SELECT coalesce(jsonb_agg(jsonb_build_array(name, what)), '[]') FROM (VALUES
 {asked}

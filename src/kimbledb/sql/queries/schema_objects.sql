@@ -1,9 +1,8 @@
--- What a schema holds, as a reset takes it away: its objects in the form in which
--- they are dropped, which of them need which, and who outside needs one of them.
--- A part of a table (foreign key, policy, trigger, default) stands by itself, so
--- that circles of tables and functions come apart without CASCADE.
--- Extensions, their objects and kimbledb's own are left out. Schemas of the migrations' own are taken with all that they
--- hold, and of other schemas what the migrations made there.
+-- The content of a schema, as a reset removes it: its objects in the form in which they are dropped, their dependences,
+-- and the outside objects that need one of them. A part of a table (foreign key, policy, trigger, default) is dropped
+-- by itself, so that cycles of tables and functions can be dropped without CASCADE. Extensions, their objects and
+-- kimbledb's own are left out. Schemas that the migrations made are included with all their objects, and other schemas
+-- with the objects that the migrations made there.
 WITH RECURSIVE target AS (
     SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = {schema}
 ),

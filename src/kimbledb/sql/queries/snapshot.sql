@@ -1,5 +1,5 @@
--- A snapshot. Kinds of objects that are not there are left out of its query: to plan them would take most of its time.
--- The query is planned with the safe path, and sets the one by which the server prints before it reads a catalog.
+-- A snapshot. Kinds without objects are left out of its query: their planning would take most of its time. The query is
+-- planned with the safe path, and sets the path by which the server prints before it reads a catalog.
 DECLARE
     homes constant oid[] := ARRAY(SELECT n.oid FROM pg_namespace AS n WHERE n.nspname = ANY ({schemas}));
     related constant oid[] := {related};

@@ -1,6 +1,6 @@
--- What strangers own or may make where names are looked up, each with the reason and the
--- cure. A stranger's function or operator is called where its arguments fit better than
--- those of pg_catalog's, a stranger's table brings triggers, and code may hang on our tables.
+-- The objects that untrusted roles own or may create in schemas of the search_path, each with the reason and the cure.
+-- An untrusted function or operator is called if its arguments fit better than those of pg_catalog's, an untrusted
+-- table brings triggers, and code may be attached to our tables.
 WITH role (trusted) AS MATERIALIZED (
 {trusted}
 ),

@@ -1,5 +1,5 @@
--- Right after the script of a closed catalog: what it made starts closed. PUBLIC and the roles of a hosted platform
--- lose what default privileges gave them on the tables, views, sequences and routines that the script made.
+-- Directly after the script of a closed catalog: its objects start closed. PUBLIC and the roles of a hosted platform
+-- lose the default privileges on the tables, views, sequences and routines that the script made.
 DECLARE
     -- A script that runs statement by statement goes on with its own.
     path constant text := pg_catalog.current_setting('search_path');

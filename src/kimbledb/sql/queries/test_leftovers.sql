@@ -1,7 +1,6 @@
--- The databases that nobody wants any more: what a run that is over has left, and
--- templates that were not used for long. A run holds the lock of its number for as
--- long as it lives, in whichever database; its number stands in the names. What is
--- not marked was made by somebody else, whatever its name is.
+-- The databases for tests that can be dropped: those of runs that have ended, and templates without recent use. A run
+-- holds the lock of its number as long as it lives, in any database; the number is part of the names. A database
+-- without the mark is not kimbledb's, whatever its name.
 SELECT coalesce(jsonb_agg(datname ORDER BY datname), '[]')
 FROM pg_database AS d
 WHERE datconnlimit = {mark}

@@ -1,4 +1,4 @@
--- What decides, beside the catalog, whether two test databases come out alike.
+-- The facts beside the catalog on which the content of a test database depends.
 SELECT jsonb_build_object(
     'version', current_setting('server_version_num'),
     'owner', current_user,

@@ -1,5 +1,5 @@
--- Whether a template is there, which it is under its name only when it is whole,
--- whether its use was noted lately, and whether another hand made what has its name.
+-- Whether a template exists (it has its name only when it is complete), whether today's use is noted, and whether
+-- another program made a database of its name.
 SELECT jsonb_build_object('there', count(*) > 0, 'noted', coalesce(bool_or(
         CASE WHEN shobj_description(oid, 'pg_database') ~ '^used \d{4}-\d\d-\d\d$'
         THEN substr(shobj_description(oid, 'pg_database'), 6)::date >= current_date END), false),

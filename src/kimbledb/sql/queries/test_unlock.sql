@@ -1,2 +1,2 @@
--- Give a lock of the session back.
+-- Releases a lock of the session.
 SELECT to_jsonb(pg_advisory_unlock({lock_class}, {lock_key}))

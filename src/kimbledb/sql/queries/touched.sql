@@ -1,9 +1,6 @@
--- What the open transaction has done to objects, and a snapshot of these alone: the cost is in line with the transaction,
--- not with the schema. It answers twice: with what was touched, and with the snapshot. Where other objects may read
--- otherwise now, and where the argument "everything" says so, it takes the snapshot of all.
---
--- A row that the transaction, or a part of it, made or changed is no older than the transaction. What it dropped, it has
--- locked, and so has most of what changes an object. A home is what parts belong to: a relation, a function, a type.
+-- The objects that the open transaction has touched, and a snapshot of these alone: the cost grows with the
+-- transaction, not with the schema. It answers twice: with the touched objects, and with the snapshot. It takes the
+-- snapshot of all objects if the forms of others may have changed, or if the argument "everything" asks for it.
 DECLARE
     shown refcursor;
     answer text;

@@ -1,6 +1,6 @@
--- Which extensions cannot be created, and in which words the server refuses. The control
--- file does not tell: a platform may let a role create what that calls untrusted, or
--- refuse what it calls trusted. So it is tried, in a transaction that is rolled back.
+-- The extensions that cannot be created, with the server's messages. The control file does not decide it: a platform
+-- may let a role create an extension that the file calls untrusted, or refuse one that it calls trusted. So it is
+-- tried, in a transaction that is rolled back.
 DECLARE
     extension text;
     refused jsonb := '[]';

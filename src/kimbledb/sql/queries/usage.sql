@@ -1,5 +1,5 @@
--- How the schema's tables are used, and how busy the database is, by the server's own
--- statistics: nothing is counted or locked for it. Sizes are as of the last vacuum or analyze.
+-- The use of the schema's tables, and the load of the database, by the server's own statistics: nothing is counted or
+-- locked. Sizes are those of the last vacuum or analyze.
 SELECT jsonb_build_object(
     'tables', coalesce((
         SELECT jsonb_agg(jsonb_build_array(c.relname, s.n_live_tup, size.bytes, s.seq_scan, coalesce(s.idx_scan, 0), unused.names)

@@ -1,5 +1,5 @@
--- What of that (inventory.sql) the scripts took away, as [kind, name]: of the objects; and of what hung on
--- columns of tables that stay.
+-- The objects of inventory.sql that the scripts dropped, as [kind, name], those attached to columns of remaining tables
+-- among them.
 SELECT jsonb_build_object(
     'objects', (
         SELECT coalesce(jsonb_agg(was.kind_and_name ORDER BY was.kind_and_name), '[]')

@@ -1,5 +1,5 @@
--- The document's questions about the whole database, each as a check: its tables
--- with their sizes, row level security, extensions, indexes, foreign keys, history.
+-- The document's queries of the whole database, each as a check: its tables with their sizes, row level security,
+-- extensions, indexes, foreign keys, history.
 WITH target AS (
     SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = {schema}
 ),
