@@ -190,7 +190,7 @@ WORDS: Final = {
         "may not create in the schema",
         "GRANT USAGE, CREATE ON SCHEMA",
     ),
-    "execution/applying.py": ("failed and was rolled back", "its verification failed", "and it was rolled back"),
+    "execution/apply_errors.py": ("failed and was rolled back", "its verification failed", "and it was rolled back"),
     "execution/rolling_back.py": ("the rollback failed: ", "nothing was touched"),
     "operations/reset.py": (
         "depend on objects in it; nothing was touched",

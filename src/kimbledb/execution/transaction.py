@@ -22,23 +22,20 @@ from typing import Any
 from attrs import evolve, frozen
 
 from kimbledb.errors import ConnectionLostError, KimbleDBError
-from kimbledb.execution import error_location
-from kimbledb.execution.messages import Messages, before_script, keep_older
+from kimbledb.execution.messages import Messages
 from kimbledb.execution.step_errors import Earlier, is_cancelled_by_a_person, recorded, refusal_of, step_error
 from kimbledb.execution.work import Outcome, Work
 from kimbledb.inspection import data_loss
 from kimbledb.inspection.checks import results_of
-from kimbledb.inspection.data_loss import Guard, Measured
+from kimbledb.inspection.data_loss import Measured
 from kimbledb.model.clock import stopwatch
 from kimbledb.model.names import quote_identifier, quote_literal
 from kimbledb.model.script import Script
 from kimbledb.model.set_aside import SetAside
 from kimbledb.server import queries
 from kimbledb.server.codes import (
-    ANSWERED,
     CHECKED,
     COPIED,
-    HISTORY_CHANGED,
     INDEX_NOT_VALID,
     LOOK_CLOSER,
     MEASURED,
@@ -48,23 +45,9 @@ from kimbledb.server.codes import (
     own_code,
 )
 from kimbledb.server.driver import ServerError
-from kimbledb.server.loops import END_OF_SCRIPT, Piece, before_scripts, written
+from kimbledb.server.loops import Piece, before_scripts, written
 from kimbledb.server.session import ENDS_SESSION, Answer, Session, Unread
 from kimbledb.server.settings import setting
-
-
-@frozen
-class Rehearsed:
-    """The effects of the scripts in a transaction that was rolled back."""
-
-    #: The data that would be lost.
-    measured: Measured
-    #: The objects that would be dropped and belong to no other object, each as [kind, name].
-    objects: Sequence[Sequence[str]]
-    #: The objects that would be dropped and belong to columns of tables that stay, each as [kind, name].
-    parts: Sequence[Sequence[str]]
-    #: The answer to the question after the scripts, or None where none was asked.
-    answer: Any
 
 
 class _Reply:
@@ -324,69 +307,6 @@ class Transactions:
             self.in_doubt = False
             raise
         self.in_doubt = False
-
-    async def rehearse(
-        self,
-        works: Sequence[Work],
-        log_position: int,
-        guard: Guard,
-        question: str = "",
-        *,
-        checking_each: bool = False,
-    ) -> Rehearsed:
-        """Run scripts one after the other in a transaction that is rolled back.
-
-        It is one message, which ends by itself even if the client dies. Sequences get a storage
-        of their own first, so that nothing of a setval() is left.
-
-        Args:
-            works: The scripts, in order.
-            log_position: The id of the log's newest entry when the plan was made.
-            guard: How the transaction is watched for data loss.
-            question: A block that answers a question after all scripts, or nothing.
-            checking_each: Whether to look after each script, and not only after the last one, if it changed history. A
-                look reads all locks of the transaction, of which each script adds some.
-
-        Raises:
-            Retry: As for ``carry_out()``.
-            ScriptError: One of the scripts failed.
-        """
-        messages = self.messages
-        namespace = f"(SELECT oid FROM pg_namespace WHERE nspname = {quote_literal(self.messages.schema)})"
-        listed = {each: queries.filled(f"own_{each}", namespace=namespace) for each in ("objects", "parts")}
-        message = (
-            messages.setting_up(works[0], log_position)
-            + self.session.path()
-            + queries.block("inventory", **listed)
-            + guard.before()
-            + before_script(self.messages.schema, self.messages.path)
-        )
-        places = []
-        checking = queries.block("check_script", parts=queries.text_of("check_history"))
-        for work in works:
-            older = keep_older() if work.closes else ""
-            message += messages.settings(work) + older + self.session.path(self.messages.path)
-            places.append(len(message))
-            message += work.script.text + END_OF_SCRIPT + messages.ending(work)
-            message += checking if checking_each or work is works[-1] else ""
-        asking = question + queries.question("vanished", **listed)
-        message += guard.after() + asking + self.session.leaving() + "ROLLBACK;\n"
-        try:
-            answers = await self.session.transact(messages.begin(*works), message)
-        except ServerError as error:
-            if own_code(error) == HISTORY_CHANGED and not checking_each and len(works) > 1:
-                return await self.rehearse(
-                    works, log_position, guard, question, checking_each=True
-                )  # which one was it?
-            prefix = self.session.prefix
-            first, *others = (message[begin:end] for begin, end in itertools.pairwise((0, *places)))
-            at = error_location.stopped_in(error, [prefix + first, *others], self.session.completed)
-            raise await step_error(self.session, error, works[at], [prefix + message[: places[at]]]) from error
-        [measured] = [answer.value for answer in answers if answer.code == MEASURED]
-        [*answered, vanished] = [answer.value for answer in answers if answer.code == ANSWERED]
-        return Rehearsed(
-            data_loss.measured(measured), vanished["objects"], vanished["parts"], answered[0] if answered else None
-        )
 
     async def open(self, work: Work, log_position: int) -> None:
         """Open the transaction of a migration whose script is written only when the schema was looked at.
