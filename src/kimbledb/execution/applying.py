@@ -355,7 +355,7 @@ class ApplyRun:
             raise loss from refused.__cause__
         except PlanMoved as moved:
             if not self.applied:
-                raise Retry from moved  # the next look tells what it is
+                raise Retry from moved  # the next look finds the difference
             assert self.signature is not None
             assert self._plan is not None
             raise PlanChangedError(
@@ -433,10 +433,10 @@ class ApplyRun:
                 suspects=self.suspects.get(migration.name, ()),
                 brief=brief,
                 light=brief and data_loss.seems_to_lose_nothing(text),
-                sizes=not brief or data_loss.may_write_anew(text),
+                sizes=not brief or data_loss.may_rewrite(text),
             ),
         )
-        # Where all is there nothing is written, and the proof tells whether that is still so.
+        # Where all of it exists nothing is written, and the proof shows whether that still holds.
         return completing.written(work, completion) if completion is not None and completion.is_empty else work
 
     def _is_first(self, migration: Migration) -> bool:
@@ -471,7 +471,7 @@ class ApplyRun:
     def _signed_statements(self, migration: Migration) -> list[str] | None:
         """Return the statements that a completion must send to be that of a signed plan; None where nothing is signed.
 
-        What runs outside of a transaction has changed the schema before the rest is written anew.
+        What runs outside of a transaction has changed the schema before the SQL of the rest is written.
         """
         completion = self.completions.get(migration.name)
         if self.signature is None or completion is None or completion.online:
@@ -550,7 +550,7 @@ class ApplyRun:
         if under_way.step.completion.online and self.runner.direct is not None:
             background = await self._background(transactions, migration)
             outcome = await staging.carry_out(self.runner, transactions, work, log_position, background)
-            # Of a completion the report tells what it did. Nothing was there of the others.
+            # The report lists the acts of a completion. Of other migrations nothing existed.
             return outcome if self._is_begun(migration) else evolve(outcome, notes=())
         return await self._complete(transactions, work, log_position)
 

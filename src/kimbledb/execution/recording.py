@@ -268,7 +268,7 @@ class Recorder:
         return Recorded(migration, effect, attributed, known, in_step, others, clock())
 
     def _is_in_step(self, effect: Effect, known: Known | None) -> bool:
-        """Whether declarations say what a migration does, as far as this server can tell."""
+        """Whether declarations say what a migration does, as far as this server shows it."""
         if known is None:
             return False
         return effect == known.effect if self._is_of(known.server) else effect.resembles(known.effect)

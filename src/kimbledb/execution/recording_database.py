@@ -25,7 +25,7 @@ from kimbledb.model.migration import Migration, schemas_reached
 from kimbledb.model.objects import Facts, Key
 from kimbledb.model.script import Part, Script
 from kimbledb.model.snapshot import Snapshot
-from kimbledb.model.state import DatabaseState
+from kimbledb.model.state import PLATFORMS, DatabaseState
 from kimbledb.server.codes import ABOUT_ROWS, NEEDS_NO_TRANSACTION, own_code
 from kimbledb.server.driver import ServerError
 from kimbledb.server.loops import END_OF_SCRIPT, before_scripts, written
@@ -343,11 +343,10 @@ class RecordingDatabase:
         script = script or migration.script("apply")
         located = error_location.locate(error, migration, script, offset=offset, exact=exact)
         located = await with_cancel_reason(self.session, error, located)
-        platform = "a hosted" if self.state.hosted else "a bare"
         cures = [cure for cure in (located.hint, _cure_of(error)) if cure is not None]
         attributes = {**located.attributes, "hint": "; ".join(cures) or None}
         return MigrationError(
-            f"{migration.name} failed on an empty database of {platform} server; nothing was recorded: {located}",
+            f"{migration.name} failed on an empty database of a {PLATFORMS[self.state.hosted]} server; nothing was recorded: {located}",
             failed=migration,
             **attributes,
         )

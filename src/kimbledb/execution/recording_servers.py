@@ -18,6 +18,7 @@ from kimbledb.execution.throwaway import Throwaway, prepared_for, throwaway
 from kimbledb.model.evidence import Evidence
 from kimbledb.model.migration import Migration
 from kimbledb.model.objects import Key
+from kimbledb.model.state import PLATFORMS
 from kimbledb.planning.effects import Effect, of_platform
 from kimbledb.planning.planner import Planner
 from kimbledb.server.driver import ServerError, driver_errors
@@ -119,7 +120,7 @@ def _reached(error: BaseException) -> tuple[int, int]:
 def _of_one_platform(error: BaseException, *, hosted: bool) -> str:
     assert isinstance(error, MigrationError | PreflightError)
     lines = " ".join(line.strip() for line in error.message.splitlines()[:2])
-    return f"not recorded on a {'hosted' if hosted else 'bare'} server: {lines}"
+    return f"not recorded on a {PLATFORMS[hosted]} server: {lines}"
 
 
 async def _on_server(

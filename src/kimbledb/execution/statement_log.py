@@ -30,7 +30,7 @@ class StatementLog:
         self._worker = worker
         self._schema = schema
         self._work = work
-        #: Of the text that holds the statements, where history keeps it: an edit of hosted.sql repeats none of them.
+        #: The checksum of the text that holds the statements, as history keeps it: an edit of hosted.sql repeats none of them.
         self._checksum = work.script.checksum if work.part == "apply" else work.migration.checksum
         #: The oids of all constraints that are not validated.
         self.unvalidated: list[int] = []

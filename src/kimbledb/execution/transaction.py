@@ -104,7 +104,7 @@ class _Unreadable(Exception):
 
 
 class _FellOut(Exception):
-    """A script failed in the company of others; it is rolled back, and is to run alone, which tells whether it fails there."""
+    """A script failed in the company of others; it is rolled back, and is to run alone, which shows whether it fails there."""
 
 
 class _PassedOver(Exception):
@@ -116,7 +116,7 @@ class _PassedOver(Exception):
 
 
 class _LookCloser(Exception):
-    """A short look saw a sign of what only a long one can tell; nothing is left of the work, which is to be sent again.
+    """A brief check saw a sign of something that only a full one can decide; nothing is left of the work, which is to be sent again.
 
     Attributes:
         what: The subject of the sign.

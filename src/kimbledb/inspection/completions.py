@@ -212,7 +212,7 @@ class _Foresight:
         self.steps[name] = evolve(step, reason=f"{step.reason}; {words}")
 
     async def _allowed(self, question: str | None, breaking: Iterable[str]) -> tuple[Rows, str | None]:
-        """Ask what the rows allow, and return it, or the reason why they were not looked at.
+        """Ask about the rows, and return the findings, or the reason why they were not looked at.
 
         To plan a query of a table can call what hangs on the table: where strangers own such objects none is read.
         """

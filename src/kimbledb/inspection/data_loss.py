@@ -53,7 +53,7 @@ _WRITES = tuple(
     )
 )
 #: The commands that may rewrite an existing table.
-_WRITES_ANEW = tuple(
+_REWRITES = tuple(
     map(re.compile, (r"default\s+\w+\s*\(", r"generated", r" type ", r"logged", r"cluster", r"method", r"tablespace"))
 )
 #: Rewrites that keep rows: a new column, and a refreshed materialised view.
@@ -93,7 +93,7 @@ class Guard:
     #: Whether the script seems to lose nothing. Then nothing of what was there before it is read, and a
     #: script that may have lost some of it fails with ``LOOK_CLOSER``: it is to run again with all of it read.
     light: bool = False
-    #: Whether it seems to write tables anew: then the sizes of tables are read, which tell those that are empty.
+    #: Whether it seems to rewrite tables: then the sizes of tables are read, to find those that are empty.
     sizes: bool = True
 
     def before(self) -> str:
@@ -141,7 +141,7 @@ class Guard:
                 schemas=self._schemas,
                 back=_boolean(self.rolling_back),
                 allowed=_boolean(self.allowed),
-                telling=_boolean(self.report_only),
+                reporting=_boolean(self.report_only),
                 undoing=_boolean(self.undoing),
             )
             # Text, so that the server does not read it where it is not wanted.
@@ -149,7 +149,7 @@ class Guard:
         namespace = f"(SELECT oid FROM pg_namespace WHERE nspname = {literal})"
         return queries.filled(
             "measure_after",
-            telling=_boolean(self.report_only),
+            reporting=_boolean(self.report_only),
             losses=losses,
             parts=queries.filled("own_parts", namespace=namespace),
         )
@@ -215,8 +215,8 @@ def may_undo_parts(script: str) -> bool:
     return ("exception" in low or "savepoint" in low) and _UNDOES_PARTS.search(low) is not None
 
 
-def may_write_anew(script: str) -> bool:
-    """Whether a script seems to write a table anew for a new column, or to refresh a materialised view.
+def may_rewrite(script: str) -> bool:
+    """Whether a script seems to rewrite a table for a new column, or to refresh a materialised view.
 
     The answer may be wrong: a table is then taken for one with rows.
     """
@@ -225,7 +225,7 @@ def may_write_anew(script: str) -> bool:
 
 @lru_cache(maxsize=64)  # of the migrations of a message, which may be sent again
 def seems_to_lose_nothing(script: str) -> bool:
-    """Whether a script seems to change and delete no row, to drop nothing, and to write no table anew but those that it makes.
+    """Whether a script seems to change and delete no row, to drop nothing, and to rewrite no table but those that it makes.
 
     The answer may be wrong, which the server then shows (``Guard.light``).
     """
@@ -235,7 +235,7 @@ def seems_to_lose_nothing(script: str) -> bool:
     if _any_of(_WRITES, read):
         return False
     made = {match[1] for match in _MAKES.finditer(read)}
-    return not _any_of(_WRITES_ANEW, read) or all(match[1] in made for match in _CHANGES.finditer(read))
+    return not _any_of(_REWRITES, read) or all(match[1] in made for match in _CHANGES.finditer(read))
 
 
 def may_set_sequences(script: str) -> bool:
@@ -287,7 +287,7 @@ async def count(session: Session, schema: str, objects: Sequence[Sequence[Any]])
     Raises:
         Retry: One of the objects no longer exists: another run was quicker.
     """
-    block = setting("kimbledb.stakes", objects) + queries.block("count_losses", schema_literal=quote_literal(schema))
+    block = setting("kimbledb.relations", objects) + queries.block("count_losses", schema_literal=quote_literal(schema))
     try:
         return _losses(await session.ask(block, read_only=False))
     except ServerError as error:

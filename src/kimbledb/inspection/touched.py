@@ -88,7 +88,7 @@ def function(schema: str, reached: Iterable[str], path: str, *, kinds: Iterable[
 
 @frozen(eq=False)
 class Change:
-    """The objects of a snapshot that a transaction touched, as far as the server can tell."""
+    """The objects of a snapshot that a transaction touched, as far as the server shows it."""
 
     before: Held
     #: The touched objects, as they are now.

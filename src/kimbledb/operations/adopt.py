@@ -107,7 +107,7 @@ class Adoption(Request):
         records: Mapping[str, RecordedForms],
     ) -> None:
         state = await bootstrap.prepare(session, loaded.state, self.schema, ())
-        assert state.log_position is not None  # the preparation made the log
+        assert state.log_position is not None  # the bootstrap made the log
         kept = _kept(loaded.plan, loaded.evidence)
         rows = [
             {
@@ -226,7 +226,7 @@ class _Decided:
 
 
 async def _decide(run: Run, session: Session, goal: Goal, loaded: LoadedPlan) -> _Decided:
-    """Examine the schema and plan by it. Where only the server can tell an expression, it runs the original statements."""
+    """Examine the schema and plan by it. Where only the server can decide on an expression, it runs the original statements."""
     run.runner.doing = "looking at the schema"
     state, planner = loaded.state, goal.planner
     looked = await gathering.look(session, planner, state, goal.schema)

@@ -22,6 +22,7 @@ from kimbledb.model.declarations import Declarations, DeclaredStatement
 from kimbledb.model.declare_report import DeclaredMigration, DeclaredState, DeclareReport
 from kimbledb.model.migration import Migration
 from kimbledb.model.objects import DatabaseObject
+from kimbledb.model.state import PLATFORMS
 from kimbledb.planning.effects import Effect, merged
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 GROUPS = ()
 EXAMPLE = "kimbledb declare migrations"
-_PLATFORMS = {False: "bare", True: "hosted"}
 
 
 async def declare(
@@ -87,7 +87,7 @@ async def declare(
     return DeclareReport(
         migrations=tuple(rows),
         server=" and ".join(sorted({each.server for each in learned})),
-        platforms=tuple(_PLATFORMS[each.hosted] for each in learned),
+        platforms=tuple(PLATFORMS[each.hosted] for each in learned),
         seconds=clock(),
         check=check,
         notes=(*_notes(learned, given=server is not None), *_cure(rows, directory)),
@@ -103,7 +103,7 @@ def _notes(learned: Sequence[Learned], *, given: bool) -> Iterator[str]:
     for each in learned:
         yield from each.notes
     if given:
-        platform = _PLATFORMS[learned[0].hosted]
+        platform = PLATFORMS[learned[0].hosted]
         yield f"the server is a {platform} one, and the other platform was not recorded: for both leave out --server"
 
 
@@ -125,7 +125,7 @@ class _Found:
             each.hosted: each.recorded[migration.name] for each in learned if migration.name in each.recorded
         }
         #: The platform on which the catalog does not run, or None.
-        self._lost = None if given or len(learned) > 1 else _PLATFORMS[not learned[0].hosted]
+        self._lost = None if given or len(learned) > 1 else PLATFORMS[not learned[0].hosted]
 
     @property
     def was_recorded(self) -> bool:
@@ -164,7 +164,7 @@ class _Found:
         if not self.migration.wants_derived_rollback:
             return True
         only = self.migration.recorded_declarations.recorded_on
-        wanted = [hosted for hosted, platform in _PLATFORMS.items() if only in (None, platform)]
+        wanted = [hosted for hosted, platform in PLATFORMS.items() if only in (None, platform)]
         return all(hosted in self._platforms and self._platforms[hosted].is_tried for hosted in wanted)
 
     @property
@@ -182,10 +182,10 @@ class _Found:
             return self.migration.recorded_declarations
         if self._says_effect:
             return evolve(self.migration.recorded_declarations, no_rollback=self.no_rollback)
-        found = {hosted: statements for hosted in _PLATFORMS if (statements := self._statements(hosted)) is not None}
+        found = {hosted: statements for hosted in PLATFORMS if (statements := self._statements(hosted)) is not None}
         if len(found) == 1:
             [(hosted, only)] = found.items()
-            both, recorded_on = merged(only, only), _PLATFORMS[hosted]
+            both, recorded_on = merged(only, only), PLATFORMS[hosted]
         else:
             both, recorded_on = merged(found[False], found[True]), None
         return Declarations(both, self.migration.checksum, self._server, self.no_rollback, recorded_on)
@@ -196,9 +196,9 @@ class _Found:
         if found is not None and not found.in_step:
             return found.statements
         known = known_of(self.migration, hosted=hosted)
-        if known is None or self._lost == _PLATFORMS[hosted]:
+        if known is None or self._lost == PLATFORMS[hosted]:
             return None
-        if self.migration.recorded_declarations.recorded_on == _PLATFORMS[not hosted]:
+        if self.migration.recorded_declarations.recorded_on == PLATFORMS[not hosted]:
             return None
         return known.statements
 
@@ -221,7 +221,7 @@ class _Found:
         platforms: dict[str, list[str]] = {}
         for hosted, each in self._platforms.items():
             for line in _differences(each):
-                platforms.setdefault(line, []).append(_PLATFORMS[hosted])
+                platforms.setdefault(line, []).append(PLATFORMS[hosted])
         for line, those in platforms.items():
             yield line if len(those) == len(self._platforms) else f"{line} (on a {those[0]} server)"
 

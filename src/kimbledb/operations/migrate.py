@@ -134,7 +134,7 @@ class Executor(Request):
         apply_run: ApplyRun | None = None
         awaited: Awaited | None = None
         # If history is locked, the glance ends its connection, which must not be a caller's own.
-        # A glance does not tell which database this is.
+        # A glance does not show which database this is.
         may_glance = self.target.can_reconnect and signature is None
 
         is_whole = to is None and phase is None and not prefer and not set_aside

@@ -29,6 +29,7 @@ from kimbledb.model.migration import Migration
 from kimbledb.model.names import quote_array, quote_literal
 from kimbledb.model.objects import DatabaseObject
 from kimbledb.model.plan import Plan
+from kimbledb.model.state import PLATFORMS
 from kimbledb.model.step import StepState
 from kimbledb.model.text import one_line
 from kimbledb.operations.migrate import Executor
@@ -49,8 +50,6 @@ GROUPS = ("database", "limits")
 EXAMPLE = "kimbledb render --output all.sql"
 
 _SCHEMA = "public"
-#: The name of each platform in the file, by whether it is hosted.
-_PLATFORMS = {False: "bare", True: "hosted"}
 
 _HEAD = """\
 -- {count} migrations of {source} in order, {transactions}. Made by `kimbledb render`: do not edit it.
@@ -298,7 +297,7 @@ def _steps(migrations: Iterable[Migration], plans: Mapping[bool, Plan]) -> list[
             "name": each.name,
             "checksums": [each.checksum, *each.supersedes],
             "instead": each.alternatives,
-            "on": [platform for hosted, platform in _PLATFORMS.items() if _is_taken(each, plans[hosted])],
+            "on": [platform for hosted, platform in PLATFORMS.items() if _is_taken(each, plans[hosted])],
         }
         for each in migrations
     ]
@@ -317,7 +316,7 @@ def _looking(ordered: Sequence[Migration], number: int, plans: Mapping[bool, Pla
     looked: dict[str, DatabaseObject] = {}
     differs = any(each.hosted is not None for migration in ordered for each in migration.declarations.statements)
     takes_others = any(_is_taken(each, plans[False]) != _is_taken(each, plans[True]) for each in ordered)
-    for hosted, platform in _PLATFORMS.items():
+    for hosted, platform in PLATFORMS.items():
         if not hosted or differs or takes_others:
             first, made = _first_made(ordered, number, plans[hosted], hosted=hosted)
             looked |= first

@@ -107,7 +107,7 @@ class Reset:
                 dependents=[outsider for outsider, _ in found["outsiders"]],
             )
         objects = _in_order(found["objects"])
-        await self._weigh(session, found["stakes"])
+        await self._weigh(session, found["with_data"])
         if self.dry_run:
             self.dropped = _named(objects)
             return state.database
@@ -136,12 +136,12 @@ class Reset:
             "homes": quote_array(home for _, home in parts),
         }
 
-    async def _weigh(self, session: Session, stakes: list[list[Any]]) -> None:
+    async def _weigh(self, session: Session, with_data: list[list[Any]]) -> None:
         """Count the rows that would be lost, and refuse to lose them unasked."""
         self.runner.doing = "counting what would go"
         # Counting the rows of a table can call functions in its policies and views.
         await session.send("BEGIN READ ONLY;\n" + session.settings() + session.guarded([self.schema]) + "COMMIT;\n")
-        self.losses = await data_loss.count(session, self.schema, stakes)
+        self.losses = await data_loss.count(session, self.schema, with_data)
         if self.losses and not self.allow_data_loss and not self.dry_run:
             raise DataLossError(self.losses)
 
@@ -158,7 +158,7 @@ class Reset:
         quoted = quote_identifier(self.schema)
         before = after = ""
         if not self.allow_data_loss:
-            counted_now = data_loss.suspects_of_drop([oid for kind, _, oid, _ in found["stakes"] if kind != "S"])
+            counted_now = data_loss.suspects_of_drop([oid for kind, _, oid, _ in found["with_data"] if kind != "S"])
             reaches = tuple(each for migration in self.catalog or () for each in migration.reaches)
             guard = data_loss.Guard(schema=self.schema, reaches=reaches, suspects=counted_now)
             before, after = guard.before(), guard.after()

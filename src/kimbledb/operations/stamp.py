@@ -110,7 +110,7 @@ class _Stamping(Request):
                 sent = plan, steps
                 async with observed(run.runner, session):
                     state = await bootstrap.prepare(session, loaded.state, self.schema, ())
-                    assert state.log_position is not None  # the preparation made the log
+                    assert state.log_position is not None  # the bootstrap made the log
                     message = (
                         BEGIN
                         + session.settings()

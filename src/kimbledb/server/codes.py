@@ -53,7 +53,7 @@ INDEX_NOT_VALID: Final = "KD012"
 NOT_PROVED: Final = "KD013"
 #: The objects or the rows are not those of the plan that was signed.
 PLAN_MOVED: Final = "KD014"
-#: A short look saw a sign of what only a long one can tell; the detail says of what.
+#: A brief check saw a sign of something that only a full one can decide; the detail names it.
 LOOK_CLOSER: Final = "KD015"
 
 # Notices: a block answers, and its transaction goes on.

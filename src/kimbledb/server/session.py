@@ -335,15 +335,15 @@ class Session:
 
         Args:
             named: Settings that a script may change and that the server does not list.
-            begun: Whether it tells the client that the transaction has begun; else ``begun_block()`` does.
+            begun: Whether it sends the notice that the transaction has begun; else ``begun_block()`` does.
         """
         pinned = ("search_path", *PINNED, *LIMITS, "synchronous_commit")
-        telling = queries.text_of("begun") if begun else ""
-        return queries.block("remember", pinned=quote_array(pinned), named=quote_array(named), begun=telling)
+        notice = queries.text_of("begun") if begun else ""
+        return queries.block("remember", pinned=quote_array(pinned), named=quote_array(named), begun=notice)
 
     @staticmethod
     def begun_block() -> str:
-        """Return the block that tells the client so, where ``remember()`` did not."""
+        """Return the block that sends that notice, where ``remember()`` did not."""
         return queries.anonymous(f"BEGIN\n{queries.text_of('begun')}\nEND")
 
     def recall(self) -> str:

@@ -28,7 +28,7 @@ class Sampled:
     table: str
     is_partitioned: bool
     columns: Sequence[str]
-    #: The rows as objects of JSON, by what tells them apart.
+    #: The rows as objects of JSON, by table and place in it.
     rows: dict[str, Mapping[str, Any]] = field(factory=dict)
 
     @property

@@ -1,4 +1,4 @@
-"""Runs the statements of a plan on a clone, and looks after each at what it locked, wrote anew and scanned.
+"""Runs the statements of a plan on a clone, and looks after each at the relations that it locked, rewrote and scanned.
 
 Those of a transactional migration run in one transaction, as in a run. A statement that fails since the clone has no rows
 proves nothing: the transaction is begun anew without it. One that fails for another reason fails on the target, too.
@@ -105,7 +105,7 @@ class Rehearser:
     efforts: dict[int, Effort] = field(factory=dict)
     #: The rows of the target by now; None where no table holds any.
     _rows: RowsSoFar | None = field(init=False, default=None)
-    #: Whether statements that asked nothing changed the tables since, and which tables they wrote anew.
+    #: Whether statements that asked nothing changed the tables since, and which tables they rewrote.
     _behind: bool = field(init=False, default=False)
     _rewritten: set[int] = field(init=False, factory=set)
     _transactions: int = 0

@@ -77,7 +77,7 @@ class Seen:
     ruled: tuple[int, ...] = ()
     #: The number of times that it read each of ``scans``.
     reads: Mapping[int, int] = field(factory=dict)
-    #: The number of indexes it built on tables that it did not write anew.
+    #: The number of indexes it built on tables that it did not rewrite.
     built: Mapping[int, int] = field(factory=dict)
     #: The tables whose rows it looked for in another table.
     keyed: tuple[int, ...] = ()

@@ -47,7 +47,7 @@ class Source:
 
 
 async def look(session: Session, plan: Plan, schema: str, reached: Iterable[str]) -> Source:
-    """Ask the target what a clone needs.
+    """Read the facts that a clone needs from the target.
 
     Args:
         session: A session of the target.

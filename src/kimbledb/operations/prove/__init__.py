@@ -18,6 +18,7 @@ from kimbledb.model.clock import stopwatch
 from kimbledb.model.evidence import Evidence
 from kimbledb.model.migration import Migration
 from kimbledb.model.plan import Plan
+from kimbledb.model.state import PLATFORMS
 from kimbledb.operations.declare import out_of_step
 from kimbledb.operations.prove.bench import OF_THE_SERVER, OPTIONS, SCHEMA, Bench
 from kimbledb.operations.prove.cycle import Cycle, State
@@ -146,7 +147,7 @@ class _Proving:
         except OF_THE_SERVER:
             raise
         except KimbleDBError:
-            return []  # the cycle comes upon it, too, and names it
+            return []  # the cycle meets it, too, and names it
         self.notes += [note for each in learned for note in each.notes]
         return learned
 
@@ -158,7 +159,7 @@ class _Proving:
             case = CatalogCase(
                 migration=migration.name,
                 kind=Proof.DECLARED,
-                platform=" and ".join("hosted" if each.hosted else "bare" for each in learned),
+                platform=" and ".join(PLATFORMS[each.hosted] for each in learned),
                 message="; ".join(found) + "; run `kimbledb declare`" if found else None,
             )
             self.cases.append(case)

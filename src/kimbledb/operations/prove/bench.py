@@ -25,6 +25,7 @@ from kimbledb.model.names import quote_literal
 from kimbledb.model.objects import DatabaseObject, Key
 from kimbledb.model.reports import MigrationReport
 from kimbledb.model.snapshot import Snapshot
+from kimbledb.model.state import PLATFORMS
 from kimbledb.operations.adopt import Adoption
 from kimbledb.operations.migrate import Executor
 from kimbledb.operations.rollback import Rollback
@@ -117,7 +118,7 @@ class Bench:
     @property
     def platform(self) -> str:
         """The platform in a word."""
-        return "hosted" if self.hosted else "bare"
+        return PLATFORMS[self.hosted]
 
     async def case(
         self, migration: Migration, kind: Proof, work: Callable[[], Awaitable[None]], detail: str = ""
@@ -257,7 +258,7 @@ class Bench:
                 await database.commit(migration)
 
     async def fill(self, target: Target, objects: Mapping[Key, DatabaseObject], row_count: int | None = None) -> None:
-        """Insert sample rows into all tables, whatever is in them.
+        """Insert sample rows into all tables, beside any that they hold.
 
         Args:
             target: The database.

@@ -2,13 +2,13 @@
 -- count, bound]. It takes no lock that blocks other sessions, except where policies also apply to the table's owner:
 -- these are lifted for the count in a savepoint, and its rollback releases the lock.
 DECLARE
-    stakes constant jsonb := current_setting('kimbledb.stakes');
+    relations constant jsonb := current_setting('kimbledb.relations');
     one record;
     number bigint;
     found jsonb := '[]';
 BEGIN
     FOR one IN
-        SELECT s->>0 AS kind, s->>1 AS name, coalesce(s->>3, format('%I.%I', {schema_literal}, s->>1)) AS source FROM jsonb_array_elements(stakes) AS s
+        SELECT s->>0 AS kind, s->>1 AS name, coalesce(s->>3, format('%I.%I', {schema_literal}, s->>1)) AS source FROM jsonb_array_elements(relations) AS s
     LOOP
         IF one.kind = 'S' THEN
             SELECT (pg_sequence_last_value(seqrelid) - seqstart) / seqincrement + 1 INTO number

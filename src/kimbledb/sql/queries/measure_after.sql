@@ -23,7 +23,7 @@ BEGIN
         SELECT FROM unnest(written || large_objects) AS held
         WHERE pg_stat_get_xact_tuples_deleted(held) + pg_stat_get_xact_tuples_updated(held)
             > coalesce((before->'counts'->held::text->>0)::bigint + (before->'counts'->held::text->>1)::bigint, 0));
-    signs := counted OR {telling} OR current_setting('kimbledb.suspects') <> '[]'
+    signs := counted OR {reporting} OR current_setting('kimbledb.suspects') <> '[]'
         OR NOT ((before->>'counting')::boolean AND current_setting('track_counts')::boolean);
     IF written IS NOT NULL AND NOT signs THEN
         -- A table that was never written anew has its own number as that of its file.

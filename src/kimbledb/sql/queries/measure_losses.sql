@@ -168,11 +168,11 @@ BEGIN
         END LOOP;
     END IF;
 
-    IF giving_back <> '[]' AND ({telling} OR suspects <> '[]' OR (lost <> '[]' AND NOT {allowed})) THEN
+    IF giving_back <> '[]' AND ({reporting} OR suspects <> '[]' OR (lost <> '[]' AND NOT {allowed})) THEN
         -- What setval() did outlives the transaction, unless the sequence has a storage of this transaction.
         PERFORM setval((s->>0)::bigint::regclass, (s->>1)::bigint, (s->>2)::boolean) FROM jsonb_array_elements(giving_back) AS s;
     END IF;
-    IF NOT {telling} AND (suspects <> '[]' OR (lost <> '[]' AND NOT {allowed})) THEN
+    IF NOT {reporting} AND (suspects <> '[]' OR (lost <> '[]' AND NOT {allowed})) THEN
         RAISE EXCEPTION USING ERRCODE = 'KD006', MESSAGE = 'data would be lost',
             DETAIL = jsonb_build_object('lost', lost, 'updated', updated, 'suspects', suspects)::text;
     END IF;

@@ -208,7 +208,7 @@ SELECT jsonb_build_object(
         FROM dropped AS d), '[]'),
     'outsiders', coalesce((SELECT jsonb_agg(jsonb_build_array(name, needs) ORDER BY name, needs) FROM outsider), '[]'),
     -- Where rows stand (a partitioned table has them in its partitions), and positions that no column keeps.
-    'stakes', coalesce((
+    'with_data', coalesce((
         SELECT jsonb_agg(jsonb_build_array(c.relkind, i.home || c.relname, c.oid::bigint, format('%s.%I', i.namespace::regnamespace, c.relname)) ORDER BY i.home, c.relname)
         FROM inside AS i JOIN pg_catalog.pg_class AS c ON i.classid = 'pg_catalog.pg_class'::regclass AND c.oid = i.objid
         WHERE c.relkind IN ('r', 'S') OR (c.relkind = 'm' AND c.relispopulated)), '[]'))
