@@ -11,6 +11,7 @@ from kimbledb._embedded import embedded
 from kimbledb.errors import ConfigurationError
 from kimbledb.model.names import quote_identifier
 from kimbledb.server import queries
+from kimbledb.server.address import Address
 from kimbledb.server.codes import INSUFFICIENT_PRIVILEGE
 from kimbledb.server.driver import ServerError, first_line
 from kimbledb.server.options import Options
@@ -58,8 +59,7 @@ class Throwaway:
                 f"no database can be made on {self._target.label}: {first_line(error)}",
                 hint="name a role that may: ALTER ROLE ... CREATEDB",
             ) from error
-        address = self._target.address
-        assert address is not None
+        address = address_of_server(self._target)
         made = Target(name, OwnConnections(address._replace(database=name)))
         try:
             if prepare:
@@ -97,14 +97,20 @@ async def throwaway(server: str | None, word: str, options: Options, *, hosted: 
     async with AsyncExitStack() as stack:
         dsn = await stack.enter_async_context(embedded()) if server is None else server
         target = target_of(dsn, "the server's DSN")
-        if target.address is None:
-            raise ConfigurationError(
-                "the server is not named by a DSN", hint="pass --server postgresql://user@host/database"
-            )
+        address_of_server(target)
         session = await stack.enter_async_context(target.session(options))
         if hosted:
             await session.send(queries.text_of("hosted_roles"))
         yield Throwaway(target, session, word)
+
+
+def address_of_server(target: Target) -> Address:
+    """Return the address of a database's server, or raise a ConfigurationError where no DSN names it."""
+    if target.address is None:
+        raise ConfigurationError(
+            "the server is not named by a DSN", hint="pass --server postgresql://user@host/database"
+        )
+    return target.address
 
 
 def prepared_for(*, hosted: bool, grants: bool = True) -> str:

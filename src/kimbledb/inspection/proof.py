@@ -179,7 +179,7 @@ class Site:
         )
 
 
-def statement(declared: Iterable[Declared], site: Site, *, judging: bool = True, left: Collection[str] = ()) -> str:
+def statement(declared: Iterable[Declared], site: Site, *, judging: bool, left: Collection[str] = ()) -> str:
     """Return the statement that looks up objects, and sets ``kimbledb.forms`` to the record of their forms.
 
     Args:

@@ -126,7 +126,7 @@ def questions(schema: str) -> list[str]:
 
 
 def checks_of(
-    answers: Sequence[Any], declared: Collection[Key] | None = None, *, closed: Collection[Key] | None = None
+    answers: Sequence[Any], declared: Collection[Key] | None, *, closed: Collection[Key] | None
 ) -> list[Check]:
     """Return the security checks by the answers to ``questions()``.
 

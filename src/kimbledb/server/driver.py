@@ -93,7 +93,7 @@ class DriverError(Exception):
         driver_error: The driver's error from which this error was made.
     """
 
-    def __init__(self, message: str, *, driver_error: Exception | None = None) -> None:
+    def __init__(self, message: str, *, driver_error: Exception) -> None:
         super().__init__(message)
         self.driver_error = driver_error
 
@@ -168,12 +168,12 @@ class Connection(Protocol):
                 one holds.
         """
 
-    async def copy_out(self, query: str, *, limit: float | None = None) -> bytes:
+    async def copy_out(self, query: str, *, limit: float) -> bytes:
         """Return the rows of a query in the format of a binary COPY, in one round trip.
 
         Args:
             query: The query.
-            limit: Seconds after which TimeoutError is raised; None for no limit.
+            limit: Seconds after which TimeoutError is raised.
         """
 
     async def fetch(self, statement: str, *arguments: Any) -> Sequence[Sequence[Any]]:

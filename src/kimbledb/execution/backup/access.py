@@ -17,7 +17,7 @@ from kimbledb.model.state import DatabaseState
 from kimbledb.server import queries
 from kimbledb.server.address import ENVIRONMENT
 from kimbledb.server.driver import Endpoint
-from kimbledb.server.dsn import pair
+from kimbledb.server.dsn import database_pair
 from kimbledb.server.options import Options
 from kimbledb.server.session import Session
 from kimbledb.server.targets import DSN_VARIABLES, Target, target_of
@@ -45,7 +45,7 @@ class Access:
     def conninfo(self) -> str:
         """The connection string that names the database; the rest is in the environment."""
         # A bare name that looks like a DSN would be read as one (manual, 34.1.1).
-        return pair("dbname", self.database)
+        return database_pair(self.database)
 
 
 async def access_to(session: Session, state: DatabaseState, target: Target, options: Options) -> Access:

@@ -9,9 +9,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from attrs import frozen
 
 from kimbledb._embedded import embedded
-from kimbledb.errors import ConfigurationError, RehearsalError
+from kimbledb.errors import RehearsalError
 from kimbledb.execution.rehearsing import dump
 from kimbledb.execution.rehearsing.source import Source
+from kimbledb.execution.throwaway import address_of_server
 from kimbledb.model.names import quote_identifier, quote_literal
 from kimbledb.model.state import DatabaseState
 from kimbledb.server import queries
@@ -95,9 +96,7 @@ class _Maker:
     @asynccontextmanager
     async def made(self, schema: str, options: Options) -> AsyncIterator[Clone]:
         """Make the clone, and drop what is made on a server that goes on."""
-        address = self._target.address
-        if address is None:
-            raise ConfigurationError("the server is not named by a DSN", hint="pass --server postgresql://user@host/db")
+        address = address_of_server(self._target)
         look = await self._session.ask(queries.question("rehearse_server"))
         self._check_version(look["version_number"], look["version"])
         name = self._name()

@@ -172,7 +172,7 @@ class AsyncpgConnection:
                 if not self.is_closed:
                     self.given.remove_log_listener(receive)
 
-    async def copy_out(self, query: str, *, limit: float | None = None) -> bytes:
+    async def copy_out(self, query: str, *, limit: float) -> bytes:
         """Return the rows of a query in the format of a binary COPY."""
         received = bytearray()
 
