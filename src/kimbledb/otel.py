@@ -11,7 +11,8 @@ application with OpenTelemetry's SDK. ``opentelemetry-instrument`` calls ``instr
 
 Attributes follow OpenTelemetry's conventions for PostgreSQL clients
 (https://opentelemetry.io/docs/specs/semconv/db/postgresql/); all others begin with ``kimbledb.``.
-None holds SQL, a value of a row or a part of a password.
+None holds a value of a row or a part of a password. Of SQL they hold only the queries of blocking sessions, with masked
+literals.
 """
 
 from __future__ import annotations
