@@ -145,9 +145,9 @@ class _Maker:
         for each in made:
             options = "NOLOGIN"
             if self._is_own:
-                options += "".join(f" {name}" for name, value in each.items() if value is True)
                 # To keep it from what it may not do is left to the target: this server has other superusers.
-                options += " SUPERUSER" if each["name"] == self._source.role else ""
+                its_own = each | ({"SUPERUSER": True} if each["name"] == self._source.role else {})
+                options += "".join(f" {name}" for name, value in its_own.items() if value is True)
             await self._do(
                 f"CREATE ROLE {quote_identifier(each['name'])} {options}", f"the role {each['name']} is missing"
             )
