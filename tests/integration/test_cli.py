@@ -332,6 +332,7 @@ async def test_new_makes_a_folder_that_loads(database: str, tmp_path: Path) -> N
     code, out, _ = await kimbledb("migrate", "--catalog", directory, dsn=database)
 
     assert code == 0
+    assert "only comments in add-invoices.sql, more.sql: write it" in out
     assert "2 migrations" in out
 
 

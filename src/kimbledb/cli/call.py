@@ -47,7 +47,15 @@ class Call:
     @cached_property
     def catalog(self) -> Catalog:
         declared = getattr(self.given, "declared", None)
-        names = self.given.catalog or self._configuration.catalog or [BUILTIN]
+        names = self.given.catalog or self._configuration.catalog
+        if not names:
+            names = [BUILTIN]
+            # `new` and `declare` take this folder unless another is named, and the others do not.
+            if Path(self.folder).is_dir():
+                self._tell(
+                    f"with the built-in migrations, since no catalog is named; for the folder {self.folder} pass "
+                    f"--catalog {self.folder}, or set catalog in pyproject.toml"
+                )
         folders = [name for name in names if name != BUILTIN]
         if declared is not None and len(folders) != 1:
             raise ConfigurationError("--declared is for the one folder of --catalog", hint="name both, or neither")

@@ -33,6 +33,7 @@ _COMMANDS: Final = {
     "generate": "new NAME",
     "hash": "declare DIR",
     "heads": "plan",
+    "help": "--help",
     "info": "status",
     "inspect": "status",
     "lint": "plan --check",
@@ -116,7 +117,12 @@ def no_command(given: Sequence[str], names: Iterable[str]) -> str:
     meant = meant or _command(given[0], names)
     if meant in ("rollback", "rollback -1") and rest and (how := _how_far(rest)):
         meant = f"rollback {how}"
-    hint = f"it is `kimbledb {meant}` here" if meant else f"the commands are {', '.join(names)}"
+    if meant is None:
+        hint = f"the commands are {', '.join(names)}"
+    elif meant in near(word, names):
+        hint = f"did you mean `kimbledb {meant}`?"
+    else:
+        hint = f"it is `kimbledb {meant}` here"
     return f"there is no command {one_line(word)!r}; {hint}"
 
 

@@ -52,7 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = {name: _options_of(each) for name, each in parser.get_default("parsers").items()}
         print(completion.script(every[1], options), end="")
         return ExitCode.DONE
-    if every and not every[0].startswith("-") and every[0] not in names():
+    if not every:
+        parser.print_help(sys.stderr)
+        return ExitCode.MISUSED
+    if not every[0].startswith("-") and every[0] not in names():
         # Without the usage, which would hide the answer.
         parser.exit(ExitCode.MISUSED, f"kimbledb: {habits.no_command(every, names())}\n")
     given, rest = parser.parse_known_args(every)

@@ -256,6 +256,14 @@ class Migration:
         """Whether its script is a file by itself, without a folder in the format of kimbledb."""
         return isinstance(self._apply_sql, Script) and self._apply_sql.path == self.location
 
+    @property
+    def is_unwritten(self) -> bool:
+        """Whether its script holds comments alone, as one that ``kimbledb new`` made."""
+        text = self.apply_sql
+        if not text.startswith("--") or self.hosted_sql:
+            return False
+        return all(line.startswith("--") or not line.strip() for line in text.splitlines())
+
     @cached_property
     def recorded_declarations(self) -> Declarations:
         """Its declarations as they were recorded, also where its SQL was edited since.

@@ -113,7 +113,9 @@ class Plan(Report):
 
     @property
     def _doubts(self) -> Iterator[str]:
-        """The limits of the plan where declarations are missing, in one line with the cure."""
+        """The migrations that nobody has written, and the limits of the plan where declarations are missing."""
+        if unwritten := [one_line(step.name) for step in self.pending if step.migration.is_unwritten]:
+            yield f"only comments in {few(unwritten)}: write it before it is applied, since an applied file must not change"
         # Of a file that must be restored the declarations are right again with it.
         outdated = [step for step in self.outdated if step.state not in REFUSED]
         every = counted(self._of_catalog, "migration")

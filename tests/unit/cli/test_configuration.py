@@ -6,6 +6,7 @@ import pytest
 
 import kimbledb
 from kimbledb.cli.configuration import Configuration, read
+from kimbledb.cli.main import main
 
 
 def written(folder: Path, text: str) -> Path:
@@ -75,3 +76,16 @@ def test_a_password_has_no_place_in_the_file(tmp_path: Path, text: str) -> None:
         read(written(tmp_path, text))
 
     assert "geheim" not in str(raised.value)
+
+
+def test_a_folder_that_is_not_used_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where no catalog is named and `kimbledb new` has made a folder, the built-in catalog is not taken silently."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "migrations").mkdir()
+
+    assert main(["plan", "--empty"]) == 0
+    assert "for the folder migrations pass --catalog migrations" in capsys.readouterr().err
+    assert main(["plan", "--empty", "--catalog", "builtin"]) == 0
+    assert "the folder migrations" not in capsys.readouterr().err

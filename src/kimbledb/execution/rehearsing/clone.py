@@ -146,7 +146,7 @@ class _Maker:
             options = "NOLOGIN"
             if self._is_own:
                 # To keep it from what it may not do is left to the target: this server has other superusers.
-                its_own = each | ({"SUPERUSER": True} if each["name"] == self._source.role else {})
+                its_own = {**each, "SUPERUSER": each["SUPERUSER"] or each["name"] == self._source.role}
                 options += "".join(f" {name}" for name, value in its_own.items() if value is True)
             await self._do(
                 f"CREATE ROLE {quote_identifier(each['name'])} {options}", f"the role {each['name']} is missing"
