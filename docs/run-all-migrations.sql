@@ -37,7 +37,7 @@ WITH RECURSIVE own (oid) AS (
     SELECT m.roleid
     FROM own
     JOIN pg_catalog.pg_auth_members AS m ON m.member = own.oid
-    -- From version 16 on who makes a role may administer it, which is no membership.
+    -- Since version 16 the creator of a role may administer it, which is no membership.
     WHERE coalesce((to_jsonb(m)->>'inherit_option')::boolean OR (to_jsonb(m)->>'set_option')::boolean, true)
 )
 SELECT array_agg(r.oid)
@@ -58,7 +58,7 @@ BEGIN
        OR EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
                   WHERE n.nspname = ANY (ARRAY['public', 'extensions']::text[]) AND c.relname IN ('migration_history', 'migration_log') AND c.relkind = 'r' AND c.relhasrules)
     THEN
-        -- Text, so that the server does not read it where it is not wanted.
+        -- A text, so that the server parses it only here.
         EXECUTE 'WITH role (trusted) AS MATERIALIZED (
 WITH RECURSIVE own (oid) AS (
     SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolname IN (current_user, session_user)
@@ -66,7 +66,7 @@ WITH RECURSIVE own (oid) AS (
     SELECT m.roleid
     FROM own
     JOIN pg_catalog.pg_auth_members AS m ON m.member = own.oid
-    -- From version 16 on who makes a role may administer it, which is no membership.
+    -- Since version 16 the creator of a role may administer it, which is no membership.
     WHERE coalesce((to_jsonb(m)->>''inherit_option'')::boolean OR (to_jsonb(m)->>''set_option'')::boolean, true)
 )
 SELECT array_agg(r.oid)
@@ -81,7 +81,7 @@ space AS MATERIALIZED (
     FROM pg_catalog.pg_namespace AS n
     WHERE n.nspname = ANY (ARRAY[''public'', ''extensions'']::text[]) OR n.nspname = ''pg_catalog''
 ),
--- What a platform made is made by several roles, in schemas of its superuser.
+-- The objects of a platform belong to several roles, in schemas of its superuser.
 platform AS MATERIALIZED (
     SELECT n.oid
     FROM pg_catalog.pg_namespace AS n
@@ -107,7 +107,7 @@ theirs (classid, objid, owner, namespace) AS MATERIALIZED (
         UNION ALL SELECT ''pg_catalog.pg_conversion''::regclass, oid, conowner, connamespace FROM pg_catalog.pg_conversion WHERE oid >= 16384
         UNION ALL SELECT ''pg_catalog.pg_ts_config''::regclass, oid, cfgowner, cfgnamespace FROM pg_catalog.pg_ts_config WHERE oid >= 16384
         UNION ALL SELECT ''pg_catalog.pg_ts_dict''::regclass, oid, dictowner, dictnamespace FROM pg_catalog.pg_ts_dict WHERE oid >= 16384
-        -- It fires whatever schema is changed.
+        -- It fires for changes in every schema.
         UNION ALL SELECT ''pg_catalog.pg_event_trigger''::regclass, oid, evtowner, ''pg_catalog''::regnamespace FROM pg_catalog.pg_event_trigger
     ) AS each (classid, oid, owner, namespace)
     WHERE owner <> ALL ((SELECT trusted FROM role)::oid[])
@@ -140,7 +140,7 @@ danger (place, object, reason, cure) AS (
     FROM theirs AS t
     CROSS JOIN LATERAL pg_catalog.pg_identify_object(t.classid, t.objid, 0) AS i
     WHERE t.namespace IN (SELECT oid FROM space)
-      -- What comes with another object goes with it.
+      -- An object that comes with another one is listed with that.
       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d
                       WHERE d.classid = t.classid AND d.objid = t.objid
                         AND (d.deptype = ''i'' OR (d.deptype = ''a'' AND i.type = ''sequence'')
@@ -200,7 +200,7 @@ danger (place, object, reason, cure) AS (
     JOIN pg_catalog.pg_rewrite AS w ON w.ev_class = c.oid
     WHERE c.relnamespace IN (SELECT oid FROM space) AND c.relname IN (''migration_history'', ''migration_log'') AND c.relkind = ''r''
 ),
--- Thousands of them would not be read.
+-- Nobody would read thousands of them.
 numbered AS (
     SELECT *, row_number() OVER (ORDER BY place, object, reason) AS number, count(*) OVER () AS total FROM danger
 )
@@ -233,7 +233,7 @@ FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid
 WHERE i.relnamespace = 'public'::regnamespace AND NOT i.relispartition
   AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.conindid = x.indexrelid AND k.contype IN ('p', 'u', 'x'))
 UNION ALL
--- Statistics may lie in another schema than their table.
+-- Statistics may be in another schema than their table.
 SELECT 'statistics', CASE WHEN s.stxnamespace <> 'public'::regnamespace THEN s.stxnamespace::regnamespace || '.' ELSE '' END || s.stxname, s.stxrelid, s.xmin
 FROM pg_statistic_ext AS s JOIN pg_class AS c ON c.oid = s.stxrelid
 WHERE 'public'::regnamespace IN (s.stxnamespace, c.relnamespace)
@@ -266,7 +266,7 @@ $kimbledb$;
 $older$, true), set_config('kimbledb.take_back', $back$
 DO $kimbledb$
 DECLARE
-    -- A script that runs statement by statement goes on with its own.
+    -- A script that runs statement by statement continues with its own path.
     path constant text := pg_catalog.current_setting('search_path');
     older constant pg_catalog.refcursor := 'kimbledb_older';
     -- The transaction; its age and its epoch, to read a row's 32-bit xmin.
@@ -288,7 +288,7 @@ BEGIN
             MESSAGE = 'what the script made cannot be told, since it closed all cursors (CLOSE ALL)',
             HINT = 'take CLOSE ALL out, and name the cursors that are meant';
     END IF;
-    -- Rows that are visible while who wrote them is in progress are of this transaction, or of a part of it.
+    -- A visible row whose transaction is in progress is of this transaction, or of a savepoint of it.
     SELECT array_agg(c.oid) INTO relations
     FROM pg_class AS c
     WHERE CASE WHEN age(c.xmin) <= span THEN c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
@@ -310,7 +310,7 @@ BEGIN
                 routines := array_remove(routines, was.oid);
             END IF;
         END LOOP;
-        -- What an extension brings comes as it is.
+        -- The objects of an extension keep their privileges.
         IF EXISTS (SELECT FROM pg_extension WHERE age(xmin) <= span) THEN
             relations := ARRAY(SELECT r FROM unnest(relations) AS r WHERE NOT EXISTS (
                 SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = r AND d.deptype = 'e'));
@@ -325,7 +325,7 @@ BEGIN
         SELECT array_agg(oid), array_agg(quote_ident(rolname)) INTO closed_to, names
         FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role');
         FOR each IN
-            -- A relation without a list of its own is its owner's alone; a routine without one is everybody's.
+            -- Without an access list a relation is for its owner alone, and a routine for PUBLIC.
             SELECT open.what, string_agg(open.name, ', ') AS names, open.owner
             FROM (
                 SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass::text, c.relowner
@@ -340,7 +340,7 @@ BEGIN
             ) AS open (what, name, owner)
             GROUP BY open.what, open.owner
         LOOP
-            -- An owner keeps what is its own.
+            -- An owner keeps its privileges.
             EXECUTE format('REVOKE ALL ON %s %s FROM %s', each.what, each.names,
                 array_to_string('PUBLIC'::text || CASE WHEN each.owner = ANY (closed_to)
                     THEN array_remove(names, names[array_position(closed_to, each.owner)]) ELSE names END, ', '));
@@ -391,7 +391,7 @@ FROM (
     WHERE n.nspname = 'public' AND c.relname = 'migration_history' AND c.relkind = 'r'
       AND (format_type(a.atttypid, NULL) <> ALL (wanted.types) OR a.attgenerated <> '')
     UNION ALL
-    -- A row of ours could not be written. An `id` of whole numbers gets a sequence.
+    -- kimbledb could not write a row. An `id` of whole numbers gets a sequence.
     SELECT format('column migration_history.%s is not null and has no default, and nothing is known to write there', a.attname)
     FROM pg_class AS c
     JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -466,7 +466,7 @@ BEGIN
         RAISE EXCEPTION USING MESSAGE = 'migration_history cannot be taken over', ERRCODE = 'KD008',
             DETAIL = '["migration_history holds a row without a migration_name"]';
     END IF;
-    -- Types first: what follows relies on them. A time without a zone is read in the server's own.
+    -- Types first: the rest relies on them. A time without a zone is read in the time zone of the server.
     FOR one IN
         SELECT wanted.name, wanted.type
         FROM (VALUES ('migration_name', 'text'), ('applied_at', 'timestamp with time zone'), ('error_message', 'text'),
@@ -483,9 +483,9 @@ BEGIN
     FOR one IN
         SELECT wanted.name, wanted.definition
         FROM (VALUES (1, 'id', 'bigint GENERATED BY DEFAULT AS IDENTITY'),
-                     -- Of the rows that are there nobody knows when or by whom.
+                     -- The time and the role of existing rows are unknown.
                      (2, 'applied_at', 'timestamptz'),
-                     -- Where a table has none, to be in it means to be applied.
+                     -- In a table without this column each row stands for an applied migration.
                      (3, 'success', 'boolean DEFAULT true'),
                      (4, 'error_message', 'text'), (5, 'execution_time_ms', 'integer'), (6, 'checksum', 'text'),
                      (7, 'applied_by', 'text'), (8, 'kimbledb_version', 'text'),
@@ -520,7 +520,7 @@ BEGIN
     ALTER TABLE "public".migration_history
         ALTER COLUMN applied_at SET DEFAULT clock_timestamp(),
         ALTER COLUMN applied_by SET DEFAULT session_user;
-    -- As history is read: a success counts before what is none, and the newer row before the older.
+    -- As history is read: a success takes precedence over a failure, and a newer row over an older one.
     WITH ranked AS (
         SELECT ctid AS place, row_number() OVER (
                    PARTITION BY migration_name
@@ -533,7 +533,7 @@ BEGIN
         RETURNING to_jsonb(h) AS entry
     )
     SELECT coalesce(jsonb_agg(entry), '[]') INTO doubled FROM gone;
-    -- ON CONFLICT takes no key that is checked late.
+    -- ON CONFLICT accepts no deferrable key.
     FOR one IN SELECT conname FROM pg_constraint
                WHERE conrelid = history AND contype IN ('p', 'u') AND condeferrable AND conkey = ARRAY[name_column]
     LOOP

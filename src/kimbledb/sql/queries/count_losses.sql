@@ -21,7 +21,7 @@ BEGIN
                 EXECUTE format('SELECT count(*) FROM %s', one.source) INTO number;
                 RAISE EXCEPTION USING ERRCODE = 'KD000';
             EXCEPTION WHEN SQLSTATE 'KD000' THEN
-                NULL; -- what was lifted is not any more
+                NULL; -- the rollback has restored FORCE
             END;
         END IF;
         IF number > 0 THEN

@@ -7,7 +7,7 @@ DECLARE
     kimbledb_rows bigint;
 {declared}
 BEGIN
-    -- No lock is held yet while rows are looked for.
+    -- The search for rows holds no lock yet.
     SELECT {aggregated} INTO {arrays}
     FROM (SELECT {key} FROM {table}
           WHERE (kimbledb_last IS NULL OR ROW ({key}) > ROW ({last})) AND {differs}

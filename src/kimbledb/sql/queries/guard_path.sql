@@ -15,7 +15,7 @@ BEGIN
        OR EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
                   WHERE n.nspname = ANY ({schemas}) AND c.relname IN ('migration_history', 'migration_log') AND c.relkind = 'r' AND c.relhasrules)
     THEN
-        -- Text, so that the server does not read it where it is not wanted.
+        -- A text, so that the server parses it only here.
         EXECUTE {dangers} INTO dangers;
         IF dangers <> '[]' THEN
             RAISE EXCEPTION USING MESSAGE = 'the schema is not safe to work in', DETAIL = dangers::text, ERRCODE = 'KD007';

@@ -33,7 +33,7 @@ FROM (
     WHERE n.nspname = {schema} AND c.relname = 'migration_history' AND c.relkind = 'r'
       AND (format_type(a.atttypid, NULL) <> ALL (wanted.types) OR a.attgenerated <> '')
     UNION ALL
-    -- A row of ours could not be written. An `id` of whole numbers gets a sequence.
+    -- kimbledb could not write a row. An `id` of whole numbers gets a sequence.
     SELECT format('column migration_history.%s is not null and has no default, and nothing is known to write there', a.attname)
     FROM pg_class AS c
     JOIN pg_namespace AS n ON n.oid = c.relnamespace

@@ -10,7 +10,7 @@ BEGIN
 {gone}
     ) AS was
     UNION ALL
-    -- What depends on a relation of another schema that the script held, and how.
+    -- The dependents of relations of other schemas that the script locked, with the kind of dependence.
     SELECT d.classid, d.objid, d.refobjid, NULL, NULL, d.deptype
     FROM pg_catalog.pg_depend AS d
     WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass

@@ -18,9 +18,9 @@ BEGIN
         END IF;
 {closer};
     END IF;
-    -- LISTEN shows after COMMIT only.
+    -- LISTEN takes effect at COMMIT.
     UNLISTEN *;
-    -- The path last: from there on names are looked up in it.
+    -- The path last: names after it are looked up in it.
     RESET search_path;
     IF pg_catalog.current_setting('search_path') OPERATOR(pg_catalog.<>) path THEN
         PERFORM pg_catalog.set_config('search_path', path, false);

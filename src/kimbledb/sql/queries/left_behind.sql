@@ -18,7 +18,7 @@ FROM (
 LEFT JOIN (
 {indexes}
 ) AS i ON s.detail->>'state' = 'begun' AND NOT coalesce(s.detail->'invalid', '[]') @> to_jsonb(i.indexrelid::bigint)
-    -- A REINDEX of a whole schema or database names no table; what it leaves has such a name.
+    -- A REINDEX of a whole schema or database names no table. Its leftovers have such a name.
     AND (s.detail->'tables' @> to_jsonb(i.indrelid::bigint) OR (s.detail->>'kind' = 'reindex' AND i.name ~ '_cc(new|old)[0-9]*$'))
 LEFT JOIN LATERAL jsonb_array_elements(s.detail->'partitions') AS pair ON s.detail->>'state' = 'begun'
 LEFT JOIN pg_class AS p ON p.oid = (pair->>0)::oid

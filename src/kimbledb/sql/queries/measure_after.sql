@@ -9,7 +9,7 @@ DECLARE
     signs boolean;
     counted boolean;
 BEGIN
-    -- What it made on tables that were there: a rollback tells it from what was made by hand. It depends on its table.
+    -- The new objects on tables that existed before: by it a rollback tells them from objects made by hand.
     IF shaped IS NOT NULL THEN
         IF EXISTS (SELECT FROM pg_depend WHERE refclassid = 'pg_class'::regclass AND refobjid = ANY (shaped) AND deptype = 'a' AND age(xmin) <= span) THEN
             PERFORM set_config('kimbledb.made', coalesce(jsonb_agg(kind || ' ' || name), '[]')::text, true)
@@ -26,7 +26,7 @@ BEGIN
     signs := counted OR {reporting} OR current_setting('kimbledb.suspects') <> '[]'
         OR NOT ((before->>'counting')::boolean AND current_setting('track_counts')::boolean);
     IF written IS NOT NULL AND NOT signs THEN
-        -- A table that was never written anew has its own number as that of its file.
+        -- The file of a table that was never rewritten has the oid of the table as its number.
         SELECT coalesce(bool_or(
                    c.oid IS NULL AND (light OR before->'relations' ? held::text)
                    OR c.relkind = 'f' OR before->'sequences' ? held::text

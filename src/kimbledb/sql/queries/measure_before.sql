@@ -24,7 +24,7 @@ BEGIN
     IF reads AND NOT {sequences} THEN
         reads := EXISTS (SELECT FROM pg_proc WHERE oid >= 16384 AND strpos(lower(prosrc COLLATE "C"), 'setval') > 0);
     END IF;
-    -- A script that comes again would find sequences where it set them.
+    -- A second run of the script would find the sequences at the positions that the first one set.
     IF reads AND {brief} THEN
 {closer};
     END IF;
@@ -50,7 +50,7 @@ BEGIN
             WHEN SQLSTATE 'KD000' THEN NULL;
         END;
     END IF;
-    -- Those that gave a value; the others cannot be set back.
+    -- Those that gave a value. The others cannot be set back.
     IF positions <> '{}' THEN
         SELECT jsonb_object_agg(c.oid, jsonb_build_array(
             c.relname, s.seqstart, s.seqincrement, p.at->0, p.at->1, d.refobjid::bigint, d.refobjsubid, c.relnamespace::bigint))

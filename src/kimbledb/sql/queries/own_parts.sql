@@ -10,7 +10,7 @@ FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid
 WHERE i.relnamespace = {namespace} AND NOT i.relispartition
   AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.conindid = x.indexrelid AND k.contype IN ('p', 'u', 'x'))
 UNION ALL
--- Statistics may lie in another schema than their table.
+-- Statistics may be in another schema than their table.
 SELECT 'statistics', CASE WHEN s.stxnamespace <> {namespace} THEN s.stxnamespace::regnamespace || '.' ELSE '' END || s.stxname, s.stxrelid, s.xmin
 FROM pg_statistic_ext AS s JOIN pg_class AS c ON c.oid = s.stxrelid
 WHERE {namespace} IN (s.stxnamespace, c.relnamespace)

@@ -8,7 +8,7 @@ FROM (
     UNION ALL
     SELECT key, 'there', NULL FROM unnest($3) AS key WHERE $1 ? key
     UNION ALL
-    -- An owner whom we trust will do.
+    -- Any trusted owner is accepted.
     SELECT key, fault->>0, CASE fault->>0 WHEN 'owner' THEN pg_get_userbyid((fault->>1)::oid) ELSE fault->>1 END
     FROM jsonb_each($1) AS found (key, fault)
     WHERE key = ANY ($2) AND fault <> 'null' AND CASE fault->>0

@@ -8,7 +8,7 @@ DECLARE
     entry bigint;
     one record;
 BEGIN
-    -- Another hand may have recorded it without the end of its name.
+    -- Another tool may have recorded it without `.sql`.
     DELETE FROM {schema}.migration_history
     WHERE migration_name IN (step->>'name', regexp_replace(step->>'name', '\.sql$', ''));
     FOR one IN

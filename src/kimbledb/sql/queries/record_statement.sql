@@ -26,7 +26,7 @@ BEGIN
         facts := jsonb_build_object('unvalidated', (
             SELECT jsonb_agg(oid::bigint) FROM pg_constraint
             WHERE NOT convalidated AND conparentid = 0 AND NOT open @> to_jsonb(oid::bigint)
-              -- Rows that are visible while who wrote them is in progress are of this transaction, or of a part of it.
+              -- A visible row whose transaction is in progress is of this transaction, or of a savepoint of it.
               AND CASE WHEN age(xmin) <= age(top::xid) THEN pg_xact_status((epoch + xmin::text::numeric)::text::xid8) = 'in progress' END));
     END IF;
     INSERT INTO {schema}.migration_log (event, migration_name, checksum, kimbledb_version, detail)

@@ -50,7 +50,7 @@ BEGIN
             ELSIF NOT given.is_trusted THEN
                 reason := 'a stranger owns it, and to read it calls what hangs on it';
             END IF;
-            -- Whoever has locked the table would be waited for.
+            -- A size would wait for a lock on the table.
             PERFORM set_config('lock_timeout', '100ms', true);
             pages := pg_relation_size(given.oid) / current_setting('block_size')::bigint;
             facts := jsonb_build_object(

@@ -47,7 +47,7 @@ BEGIN
                                  FROM jsonb_array_elements(coalesce(failing, rows)) AS row));
                 END IF;
             EXCEPTION
-                -- The verification fails, and says why; nothing is passed over.
+                -- The verification fails with the reason. No error is ignored.
                 WHEN query_canceled OR lock_not_available OR deadlock_detected OR serialization_failure
                     OR insufficient_resources THEN RAISE;
                 WHEN OTHERS THEN

@@ -22,7 +22,7 @@ BEGIN
         SELECT string_agg(part.text, E'\n' ORDER BY part.place)
         FROM (VALUES {parts}) AS part (place, words, text)
         WHERE part.words <@ there) INTO answer USING related, {path};
-    -- The names of the schema's own functions are in reach here.
+    -- Before this the path holds the schema, whose functions could be called by name.
     PERFORM pg_catalog.set_config('search_path', path, true);
     RAISE INFO USING MESSAGE = answer, ERRCODE = 'KD100';
 END

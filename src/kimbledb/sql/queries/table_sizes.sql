@@ -4,7 +4,7 @@
 SELECT jsonb_build_object(
     'tables', coalesce((
         SELECT jsonb_object_agg(c.relname, jsonb_build_object(
-            -- An estimate of none is of no worth where the table has grown since.
+            -- An estimate of no rows is worthless if the table has grown since.
             'rows', CASE WHEN c.reltuples > 0 THEN c.reltuples::bigint
                          WHEN c.reltuples = 0 AND (busy OR c.relpages * current_setting('block_size')::bigint = pg_catalog.pg_relation_size(c.oid)) THEN 0 END,
             'busy', busy,

@@ -17,7 +17,7 @@ DECLARE
     new_ones boolean[];
 BEGIN
     IF NOT everything THEN
-        -- From here on age() counts from the number of this transaction.
+        -- After this, age() counts from the id of this transaction.
         PERFORM pg_current_xact_id();
         SELECT array_agg(class), array_agg(oid) INTO classes, numbers
         FROM (
@@ -74,7 +74,7 @@ BEGIN
         SELECT array_agg(named.class), array_agg(named.oid), array_agg(named.name), array_agg(named.is_new)
         INTO named_classes, named_numbers, named_names, new_ones
         FROM (
-            -- The type of a row is as old as its table.
+            -- The row type is as old as its table.
             SELECT home.class, c.oid, c.relname,
                    c.relkind = 'S' OR EXISTS (SELECT FROM pg_type AS t WHERE t.oid = c.reltype AND age(t.xmin) <= 0)
             FROM unnest(classes, numbers) AS home (class, oid)
@@ -108,14 +108,14 @@ BEGIN
                 SELECT FROM unnest(named_classes, named_numbers, named_names) AS named (class, oid, name)
                 JOIN pg_proc AS p ON p.proname = named.name
                 WHERE named.class = 'pg_proc'::regclass AND p.oid <> named.oid)
-            -- Of other kinds there are few, and many objects may read otherwise by them.
+            -- The other kinds are rare, and may change the forms of many objects.
             OR EXISTS (
                 SELECT FROM unnest(classes) AS class
                 WHERE class NOT IN (
                     'pg_class'::regclass, 'pg_proc'::regclass, 'pg_type'::regclass, 'pg_constraint'::regclass,
                     'pg_attrdef'::regclass, 'pg_trigger'::regclass, 'pg_policy'::regclass, 'pg_rewrite'::regclass,
                     'pg_statistic_ext'::regclass))
-            -- Neither leaves a trace elsewhere: a mapping that is dropped, and a row that a script deletes from a catalog.
+            -- No other sign shows these: a dropped mapping, and a row that a script deletes from a catalog.
             OR EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_ts_config'::regclass AND age(xmin) <= 0)
             OR EXISTS (
                 SELECT FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation

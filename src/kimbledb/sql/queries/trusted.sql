@@ -8,7 +8,7 @@ WITH RECURSIVE own (oid) AS (
     SELECT m.roleid
     FROM own
     JOIN pg_catalog.pg_auth_members AS m ON m.member = own.oid
-    -- From version 16 on who makes a role may administer it, which is no membership.
+    -- Since version 16 the creator of a role may administer it, which is no membership.
     WHERE coalesce((to_jsonb(m)->>'inherit_option')::boolean OR (to_jsonb(m)->>'set_option')::boolean, true)
 )
 SELECT array_agg(r.oid)

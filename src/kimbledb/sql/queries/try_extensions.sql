@@ -12,7 +12,7 @@ BEGIN
             WHEN lock_not_available OR deadlock_detected OR serialization_failure THEN
                 RAISE;
             WHEN duplicate_object OR unique_violation THEN
-                NULL; -- somebody else has made it by now
+                NULL; -- another session has created it by now
             WHEN OTHERS THEN
                 refused := refused || jsonb_build_array(jsonb_build_array(extension, SQLSTATE, SQLERRM));
         END;

@@ -7,7 +7,7 @@ SELECT jsonb_build_object(
             SELECT jsonb_build_array(each->0, each->1), each->2
             FROM jsonb_array_elements(current_setting('kimbledb.objects')::jsonb) AS each
         ) AS was (kind_and_name, oid)
-        -- What has another name is there, and so is what was made again under its name.
+        -- A renamed object still exists, and so does one that was made again under its name.
         WHERE NOT EXISTS (
             SELECT FROM jsonb_array_elements((
 {objects}

@@ -25,7 +25,7 @@ SELECT jsonb_build_object(
         ) AS blocker (who)),
     'building', (
         SELECT jsonb_build_object(
-                   -- What an open transaction has made cannot be seen from here, its name included.
+                   -- The objects of an open transaction are invisible here, their names too.
                    'index', coalesce((SELECT relname FROM pg_class WHERE oid = p.index_relid),
                                      'on ' || (SELECT relname FROM pg_class WHERE oid = p.relid), 'on a new table'),
                    'phase', p.phase,
