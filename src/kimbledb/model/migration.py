@@ -258,9 +258,9 @@ class Migration:
 
     @property
     def is_unwritten(self) -> bool:
-        """Whether its script holds comments alone, as one that ``kimbledb new`` made."""
+        """Whether its script holds comments alone, as ``kimbledb new`` made it, and nobody has declared it so."""
         text = self.apply_sql
-        if not text.startswith("--") or self.hosted_sql:
+        if not text.startswith("--") or self.hosted_sql or self.declared_checksum is not None:
             return False
         return all(line.startswith("--") or not line.strip() for line in text.splitlines())
 

@@ -86,6 +86,8 @@ def test_a_folder_that_is_not_used_is_named(
     (tmp_path / "migrations").mkdir()
 
     assert main(["plan", "--empty"]) == 0
-    assert "for the folder migrations pass --catalog migrations" in capsys.readouterr().err
+    shown = capsys.readouterr()
+    assert "for the folder migrations pass --catalog migrations" in shown.err
+    assert "only comments" not in shown.out  # those of the built-in ones are declared so
     assert main(["plan", "--empty", "--catalog", "builtin"]) == 0
     assert "the folder migrations" not in capsys.readouterr().err
