@@ -242,6 +242,14 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def screenshots(session: nox.Session) -> None:
+    """Build the site, and take pictures of pages in a wide window and on a phone, light and dark: ``-- tutorial/`` for some."""
+    session.install("-e", ".[docs]")
+    session.run("zensical", "build", "--clean", "--strict")
+    session.run("python", "-m", "tools.screenshots", *session.posargs)
+
+
+@nox.session
 def benchmarks(session: nox.Session) -> None:
     """Run the benchmarks: each figure is a ratio to a floor that the same run measures."""
     session.install("-e", ".[dev]")
