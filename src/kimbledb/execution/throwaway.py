@@ -16,7 +16,6 @@ from kimbledb.server.codes import INSUFFICIENT_PRIVILEGE
 from kimbledb.server.driver import ServerError, first_line
 from kimbledb.server.options import Options
 from kimbledb.server.session import Session
-from kimbledb.server.sources import OwnConnections
 from kimbledb.server.targets import Target, target_of
 
 
@@ -59,8 +58,7 @@ class Throwaway:
                 f"no database can be made on {self._target.label}: {first_line(error)}",
                 hint="name a role that may: ALTER ROLE ... CREATEDB",
             ) from error
-        address = address_of_server(self._target)
-        made = Target(name, OwnConnections(address._replace(database=name)))
+        made = Target(name, self._target.beside(name).source)
         try:
             if prepare:
                 async with made.session(self._session.options) as session:

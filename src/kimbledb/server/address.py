@@ -76,6 +76,10 @@ class Address(NamedTuple):  # every start makes this class: with attrs that take
     def __repr__(self) -> str:
         return f"Address({self.label!r})"  # no password
 
+    def beside(self, database: str) -> Address:
+        """Return the address of another database of the same server."""
+        return self._replace(database=database, label=f"{self.label.rpartition('/')[0]}/{database}")
+
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of ``asyncpg.connect``, without the settings."""
         tls = dict(self.tls)

@@ -52,6 +52,12 @@ class Target:  # every start makes this class, and Request: with attrs they take
         """The address by which our own connections reach the database, or None where the caller's are used."""
         return self.source.address
 
+    def beside(self, database: str) -> Target:
+        """Return the target for another database of the same server. Only where ``address`` is known."""
+        assert self.address is not None
+        address = self.address.beside(database)
+        return Target(address.label, OwnConnections(address))
+
     @asynccontextmanager
     async def session(self, options: Options) -> AsyncIterator[Session]:
         """Open a session. At its end the connection is given back as it was, or closed where its state is unknown.

@@ -11,13 +11,14 @@ from typing import Any, Self
 
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import ConfigurationError, KimbleDBError
+from kimbledb.execution.database_admin import NO_SUCH_DATABASE, DatabaseAdmin
 from kimbledb.execution.run import catalog_of, schema_of
+from kimbledb.execution.template import Template
+from kimbledb.operations.migrate import migrate
 from kimbledb.server.driver import ServerError, driver_errors
 from kimbledb.server.dsn import read, with_database
 from kimbledb.server.options import Options
 from kimbledb.server.targets import target_of
-from kimbledb.testing.database_admin import NO_SUCH_DATABASE, DatabaseAdmin
-from kimbledb.testing.template import Template
 
 
 class Databases:
@@ -79,13 +80,14 @@ class Databases:
         self._template = Template(
             self._maker,
             self._dropper,
-            server=server,
-            label=target.label,
             catalog=self.catalog,
+            fill=self._migrate,
             schema=self.schema,
             prepare=prepare,
             options=options,
         )
+        self._prepare = prepare
+        self._options = options
         self._run = secrets.randbits(31)
         self._count = 0
         self._ready: deque[asyncio.Task[str]] = deque()
@@ -195,6 +197,13 @@ class Databases:
 
     def _begin(self) -> asyncio.Task[str]:
         return asyncio.create_task(self._clone())
+
+    async def _migrate(self, name: str) -> None:
+        dsn = with_database(self._server, name)
+        if self._prepare:
+            async with target_of(dsn).session(self._options) as session:
+                await session.connection.execute(self._prepare)
+        await migrate(dsn, catalog=self.catalog, schema=self.schema, options=self._options)
 
     async def _clone(self) -> str:
         async with self._maker.lock:

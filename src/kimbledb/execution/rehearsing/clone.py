@@ -19,7 +19,6 @@ from kimbledb.server import queries
 from kimbledb.server.driver import ServerError, first_line
 from kimbledb.server.options import Options
 from kimbledb.server.session import Session
-from kimbledb.server.sources import OwnConnections
 from kimbledb.server.targets import Target, target_of
 
 #: Settings whose value is a list, as the server keeps it.
@@ -96,7 +95,7 @@ class _Maker:
     @asynccontextmanager
     async def made(self, schema: str, options: Options) -> AsyncIterator[Clone]:
         """Make the clone, and drop what is made on a server that goes on."""
-        address = address_of_server(self._target)
+        address_of_server(self._target)
         look = await self._session.ask(queries.question("rehearse_server"))
         self._check_version(look["version_number"], look["version"])
         name = self._name()
@@ -104,7 +103,7 @@ class _Maker:
             await self._make_roles(look["roles"])
             if name not in _EVERYWHERE:
                 await self._do(f"CREATE DATABASE {quote_identifier(name)} TEMPLATE template0", "no clone can be made")
-            clone = Target(name, OwnConnections(address._replace(database=name)))
+            clone = Target(name, self._target.beside(name).source)
             without = [each for each in self._source.extensions if each not in look["extensions"]]
             # The settings of the dump hold in this session alone.
             async with clone.session(options) as session:
