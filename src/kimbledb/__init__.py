@@ -79,6 +79,7 @@ PUBLIC = {
     "kimbledb.operations.migrate": ("Executor", "migrate"),
     "kimbledb.operations.plan": ("plan",),
     "kimbledb.operations.prove": ("prove",),
+    "kimbledb.operations.provision": ("provision",),
     "kimbledb.operations.rehearse": ("rehearse",),
     "kimbledb.operations.render": ("render",),
     "kimbledb.operations.reset": ("reset",),

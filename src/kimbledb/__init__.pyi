@@ -91,6 +91,7 @@ from kimbledb.operations.migrate import Executor as Executor
 from kimbledb.operations.migrate import migrate as migrate
 from kimbledb.operations.plan import plan as plan
 from kimbledb.operations.prove import prove as prove
+from kimbledb.operations.provision import provision as provision
 from kimbledb.operations.rehearse import rehearse as rehearse
 from kimbledb.operations.render import render as render
 from kimbledb.operations.reset import reset as reset

@@ -436,6 +436,7 @@ class PreflightError(KimbleDBError):
         - The role may not create in the database or in the schema, or another role owns the tables.
         - A role that is not trusted owns history, or may create objects on the search_path.
         - The encoding of the database is not UTF8.
+        - The role may not create the database that ``provision()`` shall make, or one of that name is not current.
 
     Cure:
         1. Carry out the line ``cure:`` below each gap; where it is a GRANT or CREATE EXTENSION, as an administrator.

@@ -77,7 +77,7 @@ CHAPTERS = {
         "For services with a schema or a database for each tenant: one call for all of them.",
         (
             *("kimbledb.migrate_many", "kimbledb.verify_many", "kimbledb.plan_many", "kimbledb.ManyReport"),
-            "kimbledb.ManyResult",
+            *("kimbledb.ManyResult", "kimbledb.provision"),
         ),
     ),
     "helpers": Chapter(
