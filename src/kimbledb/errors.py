@@ -28,6 +28,7 @@
     │   └── ConfirmationError       the confirmation is not the name of the database
     ├── BackupError                 a backup cannot be made or restored
     ├── RehearsalError              no clone of the schema can be made for a rehearsal
+    ├── TargetsError                the iterable of a call for many raised an error
     ├── LockUnavailableError        another run, or the application, holds a lock for too long
     ├── DeadlineExceededError       the deadline of the whole call has passed
     ├── ConnectionLostError         the connection was lost; no migration is half applied
@@ -41,7 +42,7 @@ that explains the class. The attributes hold the same parts for programs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from kimbledb.model.names import quote_identifier, quote_literal
 from kimbledb.model.text import counted, few, one_line, printable
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from kimbledb.model.fault import Fault
     from kimbledb.model.hazard import Hazard
     from kimbledb.model.loss import Loss
+    from kimbledb.model.many_report import ManyReport
     from kimbledb.model.migration import AppliedStep, Migration
     from kimbledb.model.objects import DatabaseObject
 
@@ -805,6 +807,31 @@ class RehearsalError(KimbleDBError):
         2. Name a role there that may make databases and roles.
         3. For the reading of the schema, follow the cures of ``BackupError``.
     """
+
+
+class TargetsError(KimbleDBError):
+    """The iterable of targets of a call for many raised an error. The schemas that it gave before are finished.
+
+    Causes:
+        - The iterable's own error, which is the cause of this one: a generator that reads a table of tenants, for
+          instance, lost its connection.
+
+    Cure:
+        1. Read the cause, above this error in the traceback (``__cause__``), and correct it.
+        2. Call again: each schema that is current costs one query.
+
+    Attributes:
+        report: The results of the schemas that the iterable gave before its error.
+    """
+
+    def __init__(self, report: ManyReport[Any], cause: str) -> None:
+        failed = f", {len(report.failures)} of them FAILED" if report.failures else ""
+        super().__init__(
+            f"the iterable of targets raised {cause}; {counted(report.results, 'schema')} that it gave before "
+            f"{'is' if len(report.results) == 1 else 'are'} finished{failed}",
+            hint="correct the cause, and call again: each schema that is current costs one query",
+        )
+        self.report: ManyReport[Any] = report
 
 
 def _blocker_lines(blockers: Sequence[str], standing: str | None) -> str:

@@ -345,11 +345,12 @@ class OneOfMany(Event):
     event: Event
     #: The number of finished schemas, failed ones included.
     done: int
-    #: The number of all schemas.
-    total: int
+    #: The number of all schemas, or None as long as it is not known: the targets come from an iterable without a length.
+    total: int | None
 
     def __str__(self) -> str:
-        return one_line(f"[{self.done}/{self.total}] {self.target} {self.schema}: {self.event}")
+        total = "" if self.total is None else f"/{self.total}"
+        return one_line(f"[{self.done}{total}] {self.target} {self.schema}: {self.event}")
 
 
 @frozen

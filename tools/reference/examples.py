@@ -156,6 +156,10 @@ EXAMPLES: Final[dict[str, Callable[[], KimbleDBError]]] = {
         "the target is PostgreSQL 18.1, and the clone would be on 17.6, which may not know all that the target holds",
         hint="name a server of the same version: server=...",
     ),
+    "TargetsError": lambda: errors.TargetsError(
+        kimbledb.ManyReport((kimbledb.ManyResult("localhost:5432/shop", "ann"),), 0.2, not_started=None),
+        "ConnectionDoesNotExistError",
+    ),
     "LockUnavailableError": lambda: errors.LockUnavailableError(
         "applying refunds.sql: 10 tries ended with: canceling statement due to lock timeout",
         blockers=_BLOCKERS,

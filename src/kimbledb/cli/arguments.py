@@ -102,4 +102,10 @@ def _many() -> argparse.ArgumentParser:
         metavar="N",
         help="with several --schema: the most connections that are open at once (8)",
     )
+    many.add_argument(
+        "--per-server",
+        type=int,
+        metavar="N",
+        help="with several --schema: the most of these connections to one server (no limit of its own)",
+    )
     return many

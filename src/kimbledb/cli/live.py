@@ -47,7 +47,7 @@ class LiveProgress:
     def _count(self, event: Event) -> None:
         match event:
             case events.OneOfMany(done=done, total=total):
-                self._done, self._total = done, total
+                self._done, self._total = done, total or 0
             case events.Planned(plan):
                 self._done, self._total = 0, len(plan.pending)
             case events.Applying(place=place, total=total) | events.RollingBack(place=place, total=total):

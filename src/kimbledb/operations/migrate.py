@@ -438,6 +438,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--no-verify", action="store_true", help="skip the checks of each migration and the verification afterwards"
     )
     parser.add_argument(
+        "--halt-after",
+        metavar="N",
+        help="with several --schema: start no further one after N failures, or a share of the finished ones such as 10%%",
+    )
+    parser.add_argument(
         "--or-wait", action="store_true", help="where this role may not migrate, wait until another one has"
     )
 

@@ -58,6 +58,20 @@ class Target:  # every start makes this class, and Request: with attrs they take
         address = self.address.beside(database)
         return Target(address.label, OwnConnections(address))
 
+    @property
+    def server(self) -> str:
+        """The server, for limits per server: the hosts with their ports, in one order whatever that of the target.
+
+        Of a caller's pool or engine they are known as far as its label names them.
+        """
+        address = self.address
+        if address is None:
+            places = self.label.rpartition("/")[0].split(",")
+        else:
+            places = [f"{host}:{port}" for host, port in zip(address.hosts, address.ports, strict=False)]
+            places = places or [f"the local server:{address.ports[0]}"]
+        return ",".join(sorted({place.casefold() for place in places}))
+
     @asynccontextmanager
     async def session(self, options: Options) -> AsyncIterator[Session]:
         """Open a session. At its end the connection is given back as it was, or closed where its state is unknown.
