@@ -28,6 +28,9 @@ _OUTCOMES: Final = 4
 _SLOWEST: Final = 5
 _KINDS: Final = 5
 _LINES: Final = 24
+#: A word of a message; names of databases and schemas are made of such words.
+_WORD: Final = re.compile(r"[^\s\"'(),;:./\[\]]+")
+_NUMBER: Final = re.compile(r"\d+(\.\d+)?")
 #: The times at the end of an outcome.
 _SECONDS: Final = re.compile(r" (in [0-9.]+ s|\([0-9.]+ s\))$")
 
@@ -191,9 +194,9 @@ def _kind(result: ManyResult[Each]) -> str:
     """
     text = _outcome(result)
     text = text.partition("\n")[0] if result.error is not None else text
-    for own in {result.target, result.target.rpartition("/")[2], result.schema} - {""}:
-        text = re.sub(rf"(?<!\w){re.escape(own)}(?!\w)", "<own>", text)
-    return re.sub(r"\d+(\.\d+)?", "<number>", text)
+    own = set(_WORD.findall(f"{result.target} {result.schema}"))
+    text = _WORD.sub(lambda word: "<own>" if word[0] in own else word[0], text)
+    return _NUMBER.sub("<number>", text)
 
 
 def _told(alike: Sequence[ManyResult[Each]]) -> str:
