@@ -234,6 +234,24 @@ async def test_several_schemas(database: str, folder: Folder) -> None:
         assert (code, "one --schema" in err) == (2, True)
 
 
+async def test_several_schemas_of_which_one_halts_the_others(database: str, folder: Folder) -> None:
+    """After so many failures, or such a share of them, no further schema starts; another form of the option is misuse."""
+    folder.table(1, "a")
+    await sql(database, "CREATE SCHEMA one")
+    await sql(database, "CREATE TYPE one.a AS ENUM ()")
+    schemas = [part for name in ("one", "two", "three") for part in ("--schema", name)]
+    common = ("migrate", "--catalog", str(folder.path), "--per-server", "1", *schemas)
+
+    code, out, _ = await kimbledb(*common, "--halt-after", "1", "--json", dsn=database)
+    values = json.loads(out)
+    assert (code, values["halted"], values["not_started"]) == (1, "1 failed, and the limit is 1", 2)
+    assert [each["schema"] for each in values["results"]] == ["one"]
+    code, out, _ = await kimbledb(*common, "--halt-after", "50%", dsn=database)
+    assert (code, "3 schemas in" in out, "HALTED" in out) == (1, True, False)
+    code, _, err = await kimbledb(*common, "--halt-after", "half", dsn=database)
+    assert (code, "halt" in err) == (2, True)
+
+
 def at_terminal(patch: pytest.MonkeyPatch, answer: str) -> None:
     """Have somebody at a terminal who answers the next question."""
     patch.setattr("kimbledb.cli.call.is_at_terminal", lambda: True)

@@ -18,6 +18,7 @@ from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import TargetsError
 from kimbledb.events import Done, Event, OneOfMany, Stopped, Watcher
 from kimbledb.many.limits import Limits
+from kimbledb.many.sharing import Shared
 from kimbledb.model.clock import stopwatch
 from kimbledb.model.many_report import Each, ManyReport, ManyResult
 from kimbledb.server.notifications import notify
@@ -74,6 +75,7 @@ class Run(Generic[Each]):
         self._catalog = catalog
         self._limits = limits
         self._progress = progress
+        self._shared = Shared()
         #: The one reserved connection of the whole call.
         self._spare = asyncio.Semaphore(1)
         #: The jobs that are drawn and not started, by what they share.
@@ -200,6 +202,7 @@ class Run(Generic[Each]):
             bounded = _Bounded(job.target, self._spare)
             # Without a watcher a schema that is current need not be planned.
             report = await self._work(bounded, job.schema, self._catalog, watcher if self._progress else None)
+            report = self._shared.report(report)
             result: ManyResult[Each] = ManyResult(label, shown, report, seconds=clock())
             end: Event = Done(result.seconds, report)
         except Exception as error:  # noqa: BLE001 - any error stops this schema alone

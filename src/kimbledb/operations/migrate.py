@@ -7,7 +7,7 @@ is imported only where something is: it takes most of the time of an import.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -251,29 +251,15 @@ class Executor(Request):
 
     def _nothing_to_do(
         self, seen: Glance, checksums: Checksums | None, goal: Callable[[], Goal]
-    ) -> Callable[[], Plan] | None:
-        """Return the function that makes the plan if history shows that nothing is pending, else None.
+    ) -> PlanByHistory | None:
+        """Return the maker of the plan if history shows that nothing is pending, else None.
 
         Args:
             seen: The glance.
             checksums: The checksums of all that the call wants, or None where it does not want the whole catalog.
             goal: Returns the goal of the call.
         """
-
-        @cache
-        def plan() -> Plan:
-            # These are most of an import, and a start whose history holds all needs no plan.
-            from attrs import evolve
-
-            from kimbledb.model.evidence import Evidence
-            from kimbledb.model.origin import Place
-
-            # A glance asks for no more of the place.
-            place = Place(0, "", 0, occupied=True, label=self.target.label)
-            rows = seen.history
-            self.catalog.expect(rows)
-            return evolve(goal().plan(rows, Evidence(hosted=seen.hosted)), place=place)
-
+        plan = PlanByHistory(goal, self.schema, self.target.label, seen.rows, hosted=seen.hosted)
         if checksums is not None and holds_all(seen.rows, checksums):
             return plan
         if any(row.legacy for row in seen.history):
@@ -283,6 +269,47 @@ class Executor(Request):
         except AlternativesError:
             return None  # evidence may decide
         return None if found.pending or found.refused else plan
+
+
+class PlanByHistory:  # every start makes this class: with attrs that takes longer
+    """Makes the plan of a schema whose history shows that nothing is pending, when it is called."""
+
+    def __init__(
+        self, goal: Callable[[], Goal], schema: str, label: str, rows: Iterable[Sequence[Any]], *, hosted: bool
+    ) -> None:
+        """Keep the facts of a glance.
+
+        Args:
+            goal: Returns the goal of the call.
+            schema: The name of the target schema.
+            label: The name of the target in messages.
+            rows: The rows of history, as of ``Glance``.
+            hosted: Whether the database is a hosted one.
+        """
+        self.goal = goal
+        self.schema = schema
+        self.label = label
+        self.rows = rows
+        self.hosted = hosted
+        self._plan: Plan | None = None
+
+    def __call__(self) -> Plan:
+        """Return the plan."""
+        if self._plan is None:
+            # These are most of an import, and a start whose history holds all needs no plan.
+            from attrs import evolve
+
+            from kimbledb.inspection.history import history_of
+            from kimbledb.model.evidence import Evidence
+            from kimbledb.model.origin import Place
+
+            # A glance asks for no more of the place.
+            place = Place(0, "", 0, occupied=True, label=self.label)
+            rows = history_of(self.rows)
+            goal = self.goal()
+            goal.catalog.expect(rows)
+            self._plan = evolve(goal.plan(rows, Evidence(hosted=self.hosted)), place=place)
+        return self._plan
 
 
 def _report_of() -> Callable[[Plan | Callable[[], Plan], float, str | None], MigrationReport]:
