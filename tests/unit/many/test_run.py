@@ -203,6 +203,13 @@ async def test_a_halt_starts_no_more(targets: Targets, left: int | None) -> None
     assert [each.ok for each in report.results] == [False, True]
 
 
+async def test_a_halt_starts_none_that_is_held() -> None:
+    """Targets that wait for their server are not started after a halt, and count."""
+    report = await run(Work("a", held=False), [dsn("one", name) for name in "abc"], per_server=1, halt_after=1).finish()
+
+    assert (len(report.results), report.not_started) == (1, 2)
+
+
 async def test_a_halt_does_not_wait_for_the_iterable() -> None:
     """An iterable that waits for its next target is closed by a halt, and a target that cannot be read is a failure."""
     is_closed = False
@@ -215,7 +222,7 @@ async def test_a_halt_does_not_wait_for_the_iterable() -> None:
         finally:
             is_closed = True
 
-    report = await run(Work(), targets(), halt_after=1).finish()
+    report = await asyncio.wait_for(run(Work(), targets(), halt_after=1).finish(), 10)
 
     assert is_closed
     assert (report.halted is None, report.not_started) == (False, None)

@@ -36,7 +36,7 @@ def many(count: int = 10_000, kinds: int = 9) -> kimbledb.ManyReport[Any]:
     return kimbledb.ManyReport(tuple(results), 60.0, halted="1000 of 10000 failed, and the limit is 10%", not_started=7)
 
 
-@pytest.mark.parametrize("kinds", [1, 9])
+@pytest.mark.parametrize("kinds", [1, 9, 23])
 def test_ten_thousand_results_are_a_summary(kinds: int) -> None:
     """A screen shows the counts, the slowest and the failures by kind, and no more; JSON has each result."""
     report = many(kinds=kinds)
