@@ -96,6 +96,7 @@ async def ready(session: Session, schema: str, *, connected_here: bool) -> bool:
     limits = limits_of(session.options)
     kept = {name: limits[name] for name in ("statement_timeout", "client_connection_check_interval")}
     kept |= {"default_transaction_isolation": "read committed", "default_transaction_read_only": "off"}
+    kept["kimbledb.own"] = "on"
     answer = await session.ask(
         queries.question(
             "ready",

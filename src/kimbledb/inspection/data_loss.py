@@ -110,13 +110,16 @@ class Guard:
         )
         closer = queries.filled("look_closer", what="'sequences'")
         if self.light:
-            return text + queries.block("measure_lightly", spaces=self._spaces, closer=closer)
+            return text + queries.block(
+                "measure_lightly", spaces=self._spaces, closer=closer, searching=queries.text_of("sets_sequences")
+            )
         text += queries.block(
             "measure_before",
             spaces=self._spaces,
             sequences=_boolean(self.sequences or bool(self.suspects)),
             brief=_boolean(self.brief),
             closer=closer,
+            searching=queries.text_of("sets_sequences"),
             sizes=_boolean(self.sizes or bool(self.suspects)),
         )
         if self.suspects:

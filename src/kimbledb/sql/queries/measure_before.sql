@@ -8,6 +8,7 @@ DECLARE
     locked oid[] := '{}';
     schemas constant oid[] := {spaces};
     reads boolean;
+    searched text;
     reading text;
     positions jsonb;
     sequences jsonb := '{}';
@@ -22,7 +23,7 @@ BEGIN
             SELECT c.relnamespace = ANY (schemas) AND c.relname NOT IN ('migration_history_id_seq', 'migration_log_id_seq')
             FROM pg_class AS c WHERE c.oid = s.seqrelid));
     IF reads AND NOT {sequences} THEN
-        reads := EXISTS (SELECT FROM pg_proc WHERE oid >= 16384 AND strpos(lower(prosrc COLLATE "C"), 'setval') > 0);
+{searching}
     END IF;
     -- A second run of the script would find the sequences at the positions that the first one set.
     IF reads AND {brief} THEN

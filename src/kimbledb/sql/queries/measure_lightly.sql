@@ -3,6 +3,7 @@
 DECLARE
     newest bigint;
     reads boolean;
+    searched text;
 BEGIN
     SELECT max(oid)::bigint, EXISTS (
         SELECT FROM pg_sequence AS s WHERE (
@@ -11,7 +12,8 @@ BEGIN
     INTO newest, reads
     FROM pg_class;
     IF reads THEN
-        IF EXISTS (SELECT FROM pg_proc WHERE oid >= 16384 AND strpos(lower(prosrc COLLATE "C"), 'setval') > 0) THEN
+{searching}
+        IF reads THEN
 {closer};
         END IF;
     END IF;
