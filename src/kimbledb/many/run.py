@@ -107,12 +107,9 @@ class Run(Generic[Each]):
         async with asyncio.TaskGroup() as self._group:
             self._drawing = self._group.create_task(self._draw())
         total = self._total
-        report = ManyReport(
-            tuple(self._results[place] for place in sorted(self._results)),
-            clock(),
-            self._halted,
-            None if total is None else total - len(self._results),
-        )
+        left = None if total is None else total - len(self._results)
+        results = tuple(self._results[place] for place in sorted(self._results))
+        report = ManyReport(results, clock(), None if left == 0 else self._halted, left)
         if self._broken is not None:
             raise TargetsError(report, type(self._broken).__name__) from self._broken
         return report

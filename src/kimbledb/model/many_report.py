@@ -107,7 +107,7 @@ class ManyReport(Report, Generic[Each]):
     results: tuple[ManyResult[Each], ...]
     #: The duration of the whole call in seconds.
     seconds: float
-    #: The reason why no further schema was started (``halt_after``), or None.
+    #: The reason why the other schemas were not started (``halt_after``), or None.
     halted: str | None = None
     #: The number of schemas that were not started; None if the targets come from an iterable without a length, and
     #: were not all drawn.

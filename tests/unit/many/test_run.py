@@ -210,6 +210,13 @@ async def test_a_halt_starts_none_that_is_held() -> None:
     assert (len(report.results), report.not_started) == (1, 2)
 
 
+async def test_failures_of_the_last_targets_halt_nothing() -> None:
+    """Where every target is started already, there is nothing to halt."""
+    report = await run(Work("a", "b", held=False), [dsn("one", name) for name in "ab"], halt_after=2).finish()
+
+    assert (len(report.failures), report.halted, report.not_started) == (2, None, 0)
+
+
 async def test_a_halt_does_not_wait_for_the_iterable() -> None:
     """An iterable that waits for its next target is closed by a halt, and a target that cannot be read is a failure."""
     is_closed = False
