@@ -4,7 +4,8 @@
 SELECT EXISTS (
            SELECT FROM pg_proc AS p
            WHERE p.oid >= 16384 AND CASE
-               WHEN age(p.xmin) <= coalesce(age(nullif(current_setting('kimbledb.searched', true), '')::xid), 2147483647)
+               -- A subquery, which is evaluated once.
+               WHEN age(p.xmin) <= (SELECT coalesce(age(nullif(current_setting('kimbledb.searched', true), '')::xid), 2147483647))
                THEN strpos(lower(p.prosrc COLLATE "C"), 'setval') > 0 END),
        pg_snapshot_xmin(pg_current_snapshot())::xid::text
 INTO reads, searched;
