@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import nox
 
-nox.options.sessions = ["lint", "typing", "tests", "wheel", "docs"]
+nox.options.sessions = ["lint", "typing", "tests", "package", "docs"]
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
 if hasattr(nox.options, "allow_parallel"):  # since nox 2026.10: `nox -j 2`, for runs that nobody watches
@@ -86,6 +87,15 @@ def _test(session: nox.Session) -> None:
 
 
 @nox.session
+def unit(session: nox.Session) -> None:
+    """Run the tests that need no server, on any operating system."""
+    session.install("-e", ".[dev]")
+    # Those of the repository look at its own files, on the developers' kind of machine.
+    ignored = "--ignore=tests/unit/repository"
+    session.run("pytest", "-q", "-n", "auto", "tests/unit", ignored, *session.posargs)
+
+
+@nox.session
 def explore(session: nox.Session) -> None:
     """Run the property tests from new seeds with more examples, for an hour: ``-- --minutes 60``."""
     session.install("-e", ".[dev]")
@@ -141,41 +151,102 @@ def bases(session: nox.Session) -> None:
         session.run("pytest", "-n", "auto", *files, *session.posargs, env=environment)
 
 
+def _build(session: nox.Session, folder: Path) -> tuple[Path, Path]:
+    """Build the sdist, and the wheel from it, into an empty folder; check metadata and contents of both."""
+    shutil.rmtree(folder, ignore_errors=True)
+    session.install("build>=1.2", "twine>=6.1", "check-wheel-contents>=0.6")
+    session.run("python", "-m", "build", "--quiet", "--outdir", str(folder), str(ROOT))
+    [sdist], [wheel] = folder.glob("*.tar.gz"), folder.glob("*.whl")
+    session.run("twine", "check", "--strict", str(sdist), str(wheel))
+    session.run("check-wheel-contents", "--config", str(ROOT / "pyproject.toml"), str(wheel))
+    return sdist, wheel
+
+
 @nox.session
-def wheel(session: nox.Session) -> None:
-    """Build the wheel, and test it where the sources cannot be imported."""
-    built = Path(session.create_tmp()).resolve()
-    for old in built.glob("*.whl"):
-        old.unlink()
-    session.install("build>=1.2")
-    session.run("python", "-m", "build", "--quiet", "--wheel", "--outdir", str(built), str(ROOT))
-    [package] = built.glob("*.whl")
-    session.install("--force-reinstall", f"kimbledb[cli,testing] @ {package.as_uri()}", "hypothesis", "pytest-xdist")
-    # Away from the sources, so that the tests import the installed wheel.
-    elsewhere = built / "elsewhere"
+def package(session: nox.Session) -> None:
+    """Build and check the sdist and the wheel, and test the wheel where the sources cannot be imported."""
+    built = Path(session.create_tmp()).resolve() / "dist"
+    sdist, wheel = _build(session, built)
+    # The library alone, as `pip install kimbledb` leaves it.
+    bare = built.with_name("bare")
+    session.run("python", "-m", "venv", "--clear", str(bare))
+    session.run(str(bare / "bin" / "pip"), "install", "--quiet", str(wheel), external=True)
+    for arguments in (("--version",), ("plan", "--empty", "--quiet")):
+        session.run(str(bare / "bin" / "kimbledb"), *arguments, external=True, silent=True)
+    session.install("--force-reinstall", f"kimbledb[cli,testing] @ {wheel.as_uri()}", "hypothesis", "pytest-xdist")
+    session.run("kimbledb", "migrate", "--embedded", "--quiet")
+    # The tests of the sdist, without its sources: they import the installed wheel.
+    elsewhere = built.with_name("elsewhere")
     shutil.rmtree(elsewhere, ignore_errors=True)
-    for what in ("tests", "tools", "docs"):
-        shutil.copytree(ROOT / what, elsewhere / what)
-    for what in ("pyproject.toml", "README.md"):
-        shutil.copy(ROOT / what, elsewhere)
+    shutil.unpack_archive(sdist, elsewhere, filter="data")
+    [elsewhere] = elsewhere.iterdir()
+    shutil.rmtree(elsewhere / "src")
     session.chdir(elsewhere)
-    # These need libraries that the wheel does not bring.
-    files: tuple[str, ...] = (
-        "integration/test_targets",
-        "integration/test_alembic",
-        "integration/test_otel",
-        "unit/test_otel",
-    )
-    files += ("integration/test_recipes", "unit/repository/test_recipes")
-    ignored = [f"--ignore=tests/{name}.py" for name in files]
+    # The first looks at the sources; the others need libraries that the wheel does not bring.
+    ignored = ["unit/repository", "unit/test_otel.py"]
+    ignored += [f"integration/test_{name}.py" for name in ("alembic", "otel", "recipes", "targets")]
+    ignored = [f"--ignore=tests/{name}" for name in ignored]
     session.run("pytest", "-q", "-n", "auto", "-m", "wheel", *ignored, *session.posargs)
 
 
 @nox.session
+def platforms(session: nox.Session) -> None:
+    """Ask the package index on which platforms and Pythons the core and each extra can be installed."""
+    session.install("uv>=0.9")
+    session.run("python", "-m", "tools.platforms", *session.posargs)
+
+
+@nox.session
+def licences(session: nox.Session) -> None:
+    """List the licences of what an installation adds, and fail at one that is not permissive: ``-- --write``."""
+    session.install(".[cli,otel,embedded,testing]")
+    session.run("python", "-m", "tools.licences", *session.posargs)
+
+
+@nox.session
+def sbom(session: nox.Session) -> None:
+    """Write dist/sbom/kimbledb.cdx.json: what an installation with the extras of users consists of, as CycloneDX."""
+    session.install("cyclonedx-bom>=7")
+    installed = Path(session.create_tmp()).resolve() / "installed"
+    session.run("python", "-m", "venv", "--clear", str(installed))
+    session.run(str(installed / "bin" / "pip"), "install", "-q", ".[cli,otel,embedded,testing]", external=True)
+    session.run(str(installed / "bin" / "pip"), "uninstall", "-q", "-y", "pip", "setuptools", external=True)
+    output = ROOT / "dist" / "sbom" / "kimbledb.cdx.json"
+    output.parent.mkdir(parents=True, exist_ok=True)
+    options = ("--pyproject", "pyproject.toml", "--mc-type", "library", "--output-reproducible", "-o", str(output))
+    python = str(installed / "bin" / "python")
+    session.run("cyclonedx-py", "environment", *options, python)
+    # Its version is dynamic in pyproject.toml, where the tool looks.
+    asked = "from importlib.metadata import version; print(version('kimbledb'))"
+    version = str(session.run(python, "-c", asked, external=True, silent=True)).strip()
+    bill = json.loads(output.read_text("utf-8"))
+    bill["metadata"]["component"] |= {"version": version, "purl": f"pkg:pypi/kimbledb@{version}"}
+    output.write_text(json.dumps(bill, indent=2) + "\n", "utf-8")
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """Make in dist what a tag publishes, after a check that the files name its version: ``-- v1.0.0``."""
+    _build(session, ROOT / "dist")
+    session.install("-e", ".")
+    session.run("python", "-m", "tools.release", *session.posargs, "dist/notes.md")
+    session.notify("sbom")
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
-    """Build the documentation; a broken link is an error."""
+    """Build the site of the documentation into ``site``, and check it: each link, file and search."""
     session.install("-e", ".[docs]")
-    session.run("mkdocs", "build", "--strict", *session.posargs)
+    session.run("zensical", "build", "--clean", "--strict")
+    session.run("python", "-m", "tools.check_site", "site")
+
+
+@nox.session
+def screenshots(session: nox.Session) -> None:
+    """Build the site, and take pictures of pages in a wide window and on a phone, light and dark: ``-- tutorial/`` for some."""
+    session.install("-e", ".[docs]")
+    session.run("zensical", "build", "--clean", "--strict")
+    session.run("python", "-m", "tools.screenshots", *session.posargs)
 
 
 @nox.session
@@ -198,6 +269,13 @@ def order(session: nox.Session) -> None:
     """Write the files that are made from the code, such as docs/migration-order.md: ``-- --check`` compares."""
     session.install("-e", ".[dev]")
     session.run("python", "-m", "tools.order", *session.posargs)
+
+
+@nox.session
+def notebook(session: nox.Session) -> None:
+    """Execute docs/notebooks/tour.ipynb, and write the outputs that have changed: ``-- --check`` compares."""
+    session.install("-e", ".[dev]")
+    session.run("python", "-m", "tools.notebook", *session.posargs)
 
 
 @nox.session

@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-_FAILED = re.compile(r"^(?:FAILED|ERROR) (tests/.+?)(?: - .*)?$", re.MULTILINE)
+#: The tests that failed, in the short summary of pytest.
+FAILED = re.compile(r"^(?:FAILED|ERROR) (tests/.+?)(?: - .*)?$", re.MULTILINE)
 
 
 def explore(minutes: float, workers: str, arguments: Sequence[str]) -> dict[str, int]:
@@ -47,7 +48,7 @@ def explore(minutes: float, workers: str, arguments: Sequence[str]) -> dict[str,
         )
         if run.returncode:
             print(run.stdout, flush=True)
-            found = _FAILED.findall(run.stdout)
+            found = FAILED.findall(run.stdout)
             if run.returncode != 1 or not found:
                 sys.exit(f"pytest ended with {run.returncode}")
             failed.update(dict.fromkeys(found, seed))

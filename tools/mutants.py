@@ -9,7 +9,6 @@ import argparse
 import itertools
 import os
 import queue
-import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +19,8 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+from tools.explore import FAILED
 
 ROOT = Path(__file__).parent.parent
 LIST = ROOT / "tests" / "mutants" / "mutants.toml"
@@ -36,8 +37,7 @@ _COPIED = (
     "noxfile.py",
 )
 #: Seconds that the tests of one change may take.
-_PATIENCE = 300
-_FAILED = re.compile(r"^(?:FAILED|ERROR) (tests/.+?)(?: - .*)?$", re.MULTILINE)
+_TIMEOUT = 300
 
 Mutant = dict[str, Any]
 
@@ -76,7 +76,7 @@ class Copy:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
-                timeout=_PATIENCE * (1 if "-x" in options else 10),
+                timeout=_TIMEOUT * (1 if "-x" in options else 10),
                 check=False,
             )
         except subprocess.TimeoutExpired:
@@ -102,8 +102,8 @@ class Copy:
         finally:
             path.write_text(text, "utf-8")
         if code is None:
-            raise ValueError(f"the tests took more than {_PATIENCE} seconds")
-        failed = _FAILED.findall(said)
+            raise ValueError(f"the tests took more than {_TIMEOUT} seconds")
+        failed = FAILED.findall(said)
         if code == 1 and failed:
             return str(failed[0])
         if code == 0:

@@ -1,8 +1,9 @@
 """Write the files that are made from the code.
 
 These are the document's page, all migrations as one SQL file, the picture of the plan, the
-stub of the public names, and the table of rooms in CONTRIBUTING.md. ``nox -s order`` writes
-them. ``nox -s order -- --check`` only compares them, as a test does.
+page of the notebook, the pages of the reference, the stub of the public names, and the table of
+rooms in CONTRIBUTING.md. ``nox -s order`` writes them. ``nox -s order -- --check`` only compares
+them, as a test does.
 """
 
 from __future__ import annotations
@@ -11,35 +12,38 @@ import argparse
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import kimbledb
 from kimbledb.planning.derived_rollback import Objects, derive, objects_after
-from tools import public_names, rooms, trace_picture
+from tools import notebook, public_names, rooms, run_picture, small_plan, trace_picture
+from tools.reference import commands, environment, errors, events, exit_codes, settings
+from tools.reference.chapters import CHAPTERS
 
 ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "tests" / "data" / "MIGRATION_ORDER.md"
 
 HEAD = """\
-# Migration order
+# The built-in migrations
 
-Every migration in the shape of the document that this project brings to life. Written from the catalog by `nox -s order`:
-do not edit it. What each column and constraint is for stands in [The schema](schema.md).
+For people who operate a KimbleAI database: the {total} built-in migrations in the order and the form of the document that asks
+for them, each with its dependencies, objects, rollback and checks. One database receives {applied} of them, since two are
+alternatives. [The built-in schema](schema.md) explains each migration.
 
-**Database:** PostgreSQL 15 to 18 with pgvector, bare or hosted
-**Total migrations:** {total}, of which {applied} are applied to one database
+`nox -s order` writes this page from the catalog: do not edit it.
 
 ## Quick start
 
-For a new database and for one that is there already:
+For a new database and for an existing one, on PostgreSQL 15 to 18 with pgvector:
 
 ```bash
-kimbledb plan      # what is missing, and why
-kimbledb adopt     # only where there are objects and no history: records what is proved
+kimbledb plan      # the state of each migration, and the reason
+kimbledb adopt     # only for objects without a history: records the migrations whose objects are all there
 kimbledb migrate   # applies the rest, each migration in a transaction with its checks
 ```
 
-Without Python at hand, run [run-all-migrations.sql](run-all-migrations.sql) whole in an SQL editor.
+Without Python, run [run-all-migrations.sql](run-all-migrations.sql) whole in an SQL editor.
 
 ## Migration execution order
 """
@@ -47,21 +51,22 @@ Without Python at hand, run [run-all-migrations.sql](run-all-migrations.sql) who
 TAIL = """
 ## Rollback procedures
 
-`kimbledb rollback NAME` takes one migration back, `--phase N` a phase, `--to NAME` all that came after it. Each runs the
-statements above in a transaction of its own, newest first, and stops where rows or values would be lost or where others
-need it. A derived rollback is written from the declarations when it runs: on a hosted database it also takes back what
-hosted.sql did, and what was there before the migration stays. `--dry-run` says what would go.
+`kimbledb rollback NAME` rolls back one migration, `--phase N` a phase, and `--to NAME` every migration after that one. Each
+migration is rolled back by the statements above, newest first, in a transaction of its own. The rollback stops where rows or
+values would be lost, or where another migration needs the objects. A derived rollback is written from the declarations when
+it runs: on a hosted database it also takes back the grants of hosted.sql. An object that existed before its migration stays.
+`--dry-run` shows the losses.
 
 The document's own lines run on this schema, each as it stands: `DROP TABLE IF EXISTS notifications CASCADE`, `ALTER TABLE
-conversations DROP COLUMN IF EXISTS project_id`, those of its phases and of the full reset. They take no functions and no
-history along, so that `verify` reports what is missing, and `kimbledb rollback` does more. In the document's pattern,
-`table_name`, `column_name` and `function_name` stand for real names. Where a trigger, a policy or a view uses such a column
-or function, the server refuses the line, and `kimbledb rollback NAME` takes these along.
+conversations DROP COLUMN IF EXISTS project_id`, those of its phases and of the full reset. They leave functions and the history
+behind, so that `kimbledb verify` reports missing objects; `kimbledb rollback` removes these, too. In the document's pattern
+`table_name`, `column_name` and `function_name` stand for real names. Where a trigger, a policy or a view uses such a column or
+function, the server refuses the line, and `kimbledb rollback NAME` drops the dependent object first.
 
 ## Verification queries
 
-`kimbledb verify` runs the checks above, the document's questions about the whole database (tables with their sizes, row
-level security, extensions, indexes, foreign keys, history), and compares every object with what is declared.
+`kimbledb verify` runs the checks above and the document's queries about the whole database (tables with their sizes, row level
+security, extensions, indexes, foreign keys, history), and compares every object with its declaration.
 
 ```sql
 SELECT migration_name, applied_at, success
@@ -173,12 +178,30 @@ def _code(text: str) -> str:
     return f"`{text}`"
 
 
+def _of_the_api(chapter: str | None) -> str:
+    """Return a page of the API reference, or its list of names."""
+    from tools.reference import api  # where the wheel is tested, griffe is not installed
+
+    return api.index() if chapter is None else api.page(chapter)
+
+
 #: The files that are written whole, by their path from the root, each with the function that returns its text.
 FILES: dict[str, Callable[[], str]] = {
     "docs/migration-order.md": page,
     "docs/run-all-migrations.sql": kimbledb.render,
+    "docs/tour.md": notebook.page,
     "docs/images/plan.svg": lambda: kimbledb.Planner(kimbledb.Catalog.builtin()).plan().to_svg(),
+    "docs/images/small-plan.svg": small_plan.picture,
+    "docs/images/run.svg": run_picture.picture,
     "docs/images/trace.svg": trace_picture.picture,
+    "docs/reference/index.md": partial(_of_the_api, None),
+    **{f"docs/reference/api/{chapter}.md": partial(_of_the_api, chapter) for chapter in CHAPTERS},
+    "docs/reference/commands.md": commands.page,
+    "docs/reference/environment.md": environment.page,
+    "docs/reference/errors.md": errors.page,
+    "docs/reference/events.md": events.page,
+    "docs/reference/exit-codes.md": exit_codes.page,
+    "docs/reference/settings.md": settings.page,
     "src/kimbledb/__init__.pyi": public_names.stub,
 }
 #: The same with the page of which only a part is written.
@@ -192,6 +215,7 @@ def main(*, check: bool) -> int:
         file, text = ROOT / name, text_of()
         in_step = file.exists() and file.read_text(encoding="utf-8") == text
         if not in_step and not check:
+            file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8")
         print(f"{name}: {'in step' if in_step else 'out of step' if check else 'written'}")
         stale += not in_step

@@ -9,6 +9,8 @@ from html import escape
 
 from attrs import frozen
 
+from tools.svg import STYLE
+
 
 @frozen
 class Span:
@@ -42,18 +44,16 @@ def picture() -> str:
     whole = max(span.end for span in SPANS)
     scale = (_WIDTH - _LEFT - 20) / whole
     height = _TOP + _ROW * len(SPANS) + 10
-    style = (
-        "text{fill:#24292f}line{stroke:#8a8a8a;stroke-opacity:.4}text.note{fill:#111}"
-        "@media (prefers-color-scheme:dark){text{fill:#e6edf3}}"
-    )
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img" font-family="sans-serif" font-size="13">',
         "<title>A trace of a start-up that waits for another replica</title>",
-        f"<style>{style}</style>",
+        STYLE,
     ]
     for moment in range(0, whole + 1, 400):
         x = _LEFT + moment * scale
-        lines.append(f'<line x1="{x:.1f}" y1="22" x2="{x:.1f}" y2="{height - 8}"/>')
+        lines.append(
+            f'<line x1="{x:.1f}" y1="22" x2="{x:.1f}" y2="{height - 8}" stroke="#8a8a8a" stroke-opacity=".4"/>'
+        )
         lines.append(f'<text x="{x:.1f}" y="15" text-anchor="middle" font-size="11">{moment} ms</text>')
     for place, span in enumerate(SPANS):
         y, x, width = _TOP + _ROW * place, _LEFT + span.begin * scale, (span.end - span.begin) * scale
@@ -62,5 +62,5 @@ def picture() -> str:
             f'<rect x="{x:.1f}" y="{y + 3}" width="{width:.1f}" height="19" rx="3" fill="{span.colour}" fill-opacity=".8"/>'
         )
         if span.note:
-            lines.append(f'<text class="note" x="{x + 6:.1f}" y="{y + 17}" font-size="11">{escape(span.note)}</text>')
+            lines.append(f'<text class="in" x="{x + 6:.1f}" y="{y + 17}" font-size="11">{escape(span.note)}</text>')
     return "\n".join([*lines, "</svg>", ""])

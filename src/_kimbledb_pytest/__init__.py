@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 #: The environment variable with the DSN of the server for tests; ``--kimbledb-dsn`` overrides it.
 DSN_VARIABLE = "KIMBLEDB_TEST_DSN"
 
+#: Number of databases kept ready beside the one in use: one is made during any test, and a short test takes the other.
+_AHEAD = 2
+
 _BROKER: pytest.StashKey[Broker] = pytest.StashKey()
 #: By fixture, the number of tests that have yet to take a database.
 _LEFT: pytest.StashKey[dict[str, int]] = pytest.StashKey()
@@ -151,7 +154,7 @@ def _kimbledb_rolled_back(
     request: pytest.FixtureRequest, kimbledb_server: object, kimbledb_catalog: Catalog, _kimbledb_pools: Pools
 ) -> Database:
     """The database of all fixtures that roll back: the test's own if the test has one, else one that tests share."""
-    # Without a fixture for the pool between, which takes as long as a statement of the test.
+    # Without the fixture `_kimbledb_pool`: a fixture takes as long as a statement of the test.
     if "kimbledb_database" in request.fixturenames:
         return Database(request.getfixturevalue("kimbledb_database"), shared=False, discard=lambda: None)
     pool = _kimbledb_pools.of(dsn_of(kimbledb_server), kimbledb_catalog)
@@ -186,10 +189,6 @@ def kimbledb_schema(
     dsn = pool.take(_wanted(request, "kimbledb_schema"))
     yield Schema(dsn, pool.schema)
     pool.give_back(dsn)
-
-
-#: Number of databases kept ready beside the one in use: one is made during any test, and a short test takes the other.
-_AHEAD = 2
 
 
 def _wanted(request: pytest.FixtureRequest, fixture: str) -> int:

@@ -102,7 +102,7 @@ class _Asyncpg(Kept):
 
 
 async def is_clean(connection: Any) -> bool:
-    """Return whether the next test can use a connection of ``marking_connection()``; undo what can be undone."""
+    """Reset a connection of ``marking_connection()``, and return whether the next test can use it."""
     return await _is_clean(connection, await connection.execute(LEFTOVERS_BY_TAG))
 
 
@@ -123,9 +123,9 @@ def marking_connection() -> type[asyncpg.Connection]:
         _tag = ""
 
         async def around(self, before: str, after: str, act: Callable[[], Awaitable[None]]) -> str:
-            """Do what executes one statement, in one message with others, and return the tag of the last.
+            """Await a call that executes one statement, in one message with others, and return the tag of the last.
 
-            A round trip takes as long as what a small test does.
+            A round trip takes as long as a small test.
             """
             self._around = (before, after)
             await act()

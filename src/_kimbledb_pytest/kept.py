@@ -42,7 +42,7 @@ class Kept(ABC):
 
     Args:
         dsn: The DSN of the database.
-        options: What else decides how it connects.
+        options: The other values on which the connection depends.
 
     Attributes:
         key: DSN and options.
@@ -82,7 +82,7 @@ class Kept(ABC):
                 database.discard()  # last: it ends all connections
 
     async def end(self) -> None:
-        """End the connection, as the end of its event loop does."""
+        """Close the connection, as the end of its event loop does."""
         await self.life.aclose()
 
     @abstractmethod
@@ -91,7 +91,7 @@ class Kept(ABC):
 
     @abstractmethod
     async def roll_back(self) -> bool:
-        """Roll back to the savepoint, then the transaction, and undo what else can be undone.
+        """Roll back to the savepoint, then the transaction, and undo changes of the session as far as possible.
 
         Returns:
             Whether the next test can use the connection.

@@ -75,7 +75,7 @@ def psycopg_arguments(dsn: str) -> dict[str, Any]:
 def engine_arguments(dsn: str, driver: str, options: dict[str, Any], **arguments: Any) -> dict[str, Any]:
     """Return the arguments of SQLAlchemy's ``create_engine`` and ``create_async_engine``.
 
-    The URL is for those who read it; the arguments of the driver decide, since they hold all of a DSN,
+    The URL is for readers only. The arguments of the driver take precedence, since they hold all of a DSN,
     such as TLS and several hosts.
 
     Args:

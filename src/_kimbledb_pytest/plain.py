@@ -100,7 +100,7 @@ def kimbledb_sync_session(
 ) -> Iterator[Session]:
     """A ``Session`` on a migrated database, in a transaction that is rolled back after the test.
 
-    ``commit()`` and ``rollback()`` in the test end a savepoint of that transaction.
+    ``session.commit()`` and ``session.rollback()`` in the test end a savepoint of that transaction.
     """
     demand_sqlalchemy("kimbledb_sync_session")
     from sqlalchemy.exc import SQLAlchemyError

@@ -1,4 +1,4 @@
-"""What an override of the fixture ``kimbledb_server`` may return, and the DSN of it."""
+"""The values that an override of the fixture ``kimbledb_server`` may return, and the DSN of each."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ async def kimbledb_session(
 ) -> AsyncIterator[AsyncSession]:
     """An ``AsyncSession`` on a migrated database, in a transaction that is rolled back after the test.
 
-    ``commit()`` and ``rollback()`` in the test end a savepoint of that transaction.
+    ``session.commit()`` and ``session.rollback()`` in the test end a savepoint of that transaction.
     """
     driver = driver_of(pytestconfig)
     demand_async_sqlalchemy("kimbledb_session", driver)

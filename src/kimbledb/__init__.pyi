@@ -34,6 +34,7 @@ from kimbledb.errors import RenamedMigrationError as RenamedMigrationError
 from kimbledb.errors import ResetRefusedError as ResetRefusedError
 from kimbledb.errors import RollbackError as RollbackError
 from kimbledb.errors import RollbackRefusedError as RollbackRefusedError
+from kimbledb.errors import TargetsError as TargetsError
 from kimbledb.errors import UnknownMigrationError as UnknownMigrationError
 from kimbledb.errors import UnrecordedObjectsError as UnrecordedObjectsError
 from kimbledb.errors import VerificationError as VerificationError
@@ -59,14 +60,14 @@ from kimbledb.model.forecast import Forecast as Forecast
 from kimbledb.model.forecast import PastForecasts as PastForecasts
 from kimbledb.model.hazard import Hazard as Hazard
 from kimbledb.model.loss import Loss as Loss
+from kimbledb.model.many_report import ManyReport as ManyReport
+from kimbledb.model.many_report import ManyResult as ManyResult
 from kimbledb.model.migration import AppliedStep as AppliedStep
 from kimbledb.model.migration import Extension as Extension
 from kimbledb.model.migration import Migration as Migration
 from kimbledb.model.objects import DatabaseObject as DatabaseObject
 from kimbledb.model.operator_reports import AdoptionReport as AdoptionReport
 from kimbledb.model.operator_reports import Load as Load
-from kimbledb.model.operator_reports import ManyReport as ManyReport
-from kimbledb.model.operator_reports import ManyResult as ManyResult
 from kimbledb.model.operator_reports import ResetReport as ResetReport
 from kimbledb.model.operator_reports import RollbackReport as RollbackReport
 from kimbledb.model.operator_reports import Status as Status
@@ -91,6 +92,7 @@ from kimbledb.operations.migrate import Executor as Executor
 from kimbledb.operations.migrate import migrate as migrate
 from kimbledb.operations.plan import plan as plan
 from kimbledb.operations.prove import prove as prove
+from kimbledb.operations.provision import provision as provision
 from kimbledb.operations.rehearse import rehearse as rehearse
 from kimbledb.operations.render import render as render
 from kimbledb.operations.reset import reset as reset

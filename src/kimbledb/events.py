@@ -3,15 +3,24 @@
 ``progress`` of ``kimbledb.migrate()`` and of the other calls is a callable that takes one event;
 ``progress=print`` prints a line for each. An exception of this callable is logged and stops nothing.
 
+A call of migrate() sends ``planned``; for each migration ``applying``, then ``applied`` or ``failed``; and at its end
+``done`` or ``stopped``. ``waiting`` and ``blocked`` come between where another session is in the way, ``statement`` and
+``building`` where a statement runs outside of a transaction. A rollback sends ``rolling_back`` and ``rolled_back`` in
+place of ``applying`` and ``applied``.
+
 The logger ``kimbledb`` logs each event, too, with or without ``progress``. Every log record of every function has
 these fields (``extra``); a field is None if the record has no value for it:
 
-- ``event_name``: the name of the event, such as ``applied``, or of a warning;
-- ``operation``: the function that was called, such as ``migrate``;
-- ``database`` (host, port and name) and ``schema``;
-- ``migration`` and ``seconds``;
-- ``outcome``: ``ok``, ``not_ok``, ``failed`` or ``cancelled``, on events that end a migration or a call;
-- ``error_type`` and ``sqlstate``: PostgreSQL's error code or else the class of the error, and that code.
+- ``event_name``: the name of the event, such as ``applied``, or of a warning; never None
+- ``operation``: the function that was called, such as ``migrate``; None if a helper such as ``Executor`` was used by itself
+- ``database``: host, port and name; None if the target is not known yet, or there are several
+- ``schema``: the target schema; None if the call is about a whole database
+- ``migration``: the name of the migration; None if the record is about no single one
+- ``seconds``: the duration, in seconds; None if nothing has ended
+- ``outcome``: ``ok``, ``not_ok``, ``failed`` or ``cancelled``; None if no migration and no call has ended. ``not_ok`` is
+  a call that returned a report which is not ok: a verification with failed checks, or several schemas of which one failed
+- ``error_type``: PostgreSQL's error code, or else the name of the error's class; None if nothing failed
+- ``sqlstate``: PostgreSQL's error code; None if the error does not come from the server
 
 The package adds no log handler except a ``NullHandler``.
 """
@@ -22,7 +31,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from attrs import frozen
 
@@ -33,6 +42,15 @@ from kimbledb.model.text import counted, one_line
 
 if TYPE_CHECKING:
     from kimbledb.model.catalog_report import CatalogCase
+
+#: The names of the log records that are no events (``event_name``), each with its meaning.
+WARNINGS: Final = {
+    "newer_server": "The server is of a newer version than those on which this kimbledb was tested.",
+    "parameter_ignored": "The DSN has a parameter that has no effect here; logged once a process for each.",
+    "forms_not_renewed": "The server's forms of expressions could not be renewed, so that some comparisons are left out.",
+    "progress_failed": "The ``progress`` callable raised an exception, which stopped nothing.",
+    "observer_failed": "An observer, such as ``kimbledb.otel``, raised an exception, which stopped nothing.",
+}
 
 
 @frozen
@@ -327,18 +345,21 @@ class OneOfMany(Event):
     event: Event
     #: The number of finished schemas, failed ones included.
     done: int
-    #: The number of all schemas.
-    total: int
+    #: The number of all schemas, or None as long as it is not known: the targets come from an iterable without a length.
+    total: int | None
 
     def __str__(self) -> str:
-        return one_line(f"[{self.done}/{self.total}] {self.target} {self.schema}: {self.event}")
+        total = "" if self.total is None else f"/{self.total}"
+        return one_line(f"[{self.done}{total}] {self.target} {self.schema}: {self.event}")
 
 
 @frozen
 class Proved(Event):
     """One thing of one migration was tried by prove()."""
 
-    #: What was tried, and how it ended.
+    name = "proved"
+
+    #: The trial, with its outcome.
     case: CatalogCase
 
     def __str__(self) -> str:
@@ -371,7 +392,11 @@ class Progress:
         self._waiting: list[asyncio.Future[None]] = []
 
     def __call__(self, event: Event) -> None:
-        """Take an event, and wake the readers."""
+        """Take an event, and wake the readers.
+
+        Args:
+            event: The event.
+        """
         if self._events and _is_last(self._events[-1]):
             self._events = []
         self._events.append(event)

@@ -10,8 +10,9 @@ It needs ``opentelemetry-api`` (``pip install 'kimbledb[otel]'``); where the spa
 application with OpenTelemetry's SDK. ``opentelemetry-instrument`` calls ``instrument()`` by itself.
 
 Attributes follow OpenTelemetry's conventions for PostgreSQL clients
-(https://opentelemetry.io/docs/specs/semconv/db/postgresql/); what they do not name begins with ``kimbledb.``.
-No SQL, no value of a row and no part of a password is in any of them.
+(https://opentelemetry.io/docs/specs/semconv/db/postgresql/); all others begin with ``kimbledb.``.
+None holds a value of a row or a part of a password. Of SQL they hold only the queries of blocking sessions, with masked
+literals.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ __all__ = ["Instrumentor", "instrument", "uninstrument"]
 _SCHEMA = "https://opentelemetry.io/schemas/1.33.0"
 #: The bounds of the buckets in seconds: a start with nothing to do takes milliseconds, the default deadline is 600.
 _SECONDS = (0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0)
-#: The name of a database in messages: places, each a host or a directory of sockets with a port, and the database.
+#: The label of a target: places, each a host or a directory of sockets with a port, and the database.
 _LABEL = re.compile(r"(?:the local server(?::\d+)?|(?P<places>.+?:\d+))/(?P<database>.*)", re.DOTALL)
 _PORT = 5432
 
@@ -89,7 +90,7 @@ def uninstrument() -> None:
 
 
 class Instrumentor:
-    """What ``opentelemetry-instrument`` makes and calls, by the entry point ``opentelemetry_instrumentor``."""
+    """The instrumentor that ``opentelemetry-instrument`` loads by the entry point ``opentelemetry_instrumentor``."""
 
     def instrument(
         self,
@@ -98,7 +99,12 @@ class Instrumentor:
         meter_provider: MeterProvider | None = None,
         **_others: Any,
     ) -> None:
-        """Record each call, as ``kimbledb.otel.instrument()`` does it."""
+        """Record each call, as ``kimbledb.otel.instrument()`` does it.
+
+        Args:
+            tracer_provider: Where spans go; None for the application's global provider.
+            meter_provider: Where metrics go; None for the application's global provider.
+        """
         instrument(tracer_provider=tracer_provider, meter_provider=meter_provider)
 
     def uninstrument(self, **_others: Any) -> None:
@@ -140,7 +146,7 @@ class _Telemetry:
             recording.end()
 
 
-#: What instruments this process, if anything does.
+#: The instrumentation of this process, if any.
 _current: list[_Telemetry] = []
 
 
@@ -151,7 +157,7 @@ class _Recording:
         self._telemetry = telemetry
         self._call = call
         database, place = _place(call.database)
-        #: The attributes of every span of the call, and those of metrics: schemas may be thousands, and are in no metric.
+        #: The attributes of every span of the call, and below those of metrics: no schema, since there may be thousands.
         self._common: _Attributes = {"db.system.name": "postgresql", **place}
         self._measured: _Attributes = {**self._common, **_given("db.namespace", database)}
         if names := [name for name in (database, call.schema) if name is not None]:
@@ -240,7 +246,7 @@ class _Recording:
         """End the span of a migration that is committed."""
         self._finished += 1
         if self._migration is None or (self._migration.operation, self._migration.name) != _step_of(event):
-            self._measure(_step_of(event)[0], event, event.seconds)  # its reply was lost, and its span is ended
+            self._measure(_step_of(event)[0], event, event.seconds)  # the reply was lost: the span has ended
         else:
             self._end_migration(event, "", event.seconds)
 
@@ -250,7 +256,7 @@ class _Recording:
         Args:
             event: Its end, or that of the call; None where another run carries the migration out.
             message: What failed, without any value.
-            seconds: Its duration if the event says so.
+            seconds: Its duration if the event has one.
         """
         step = self._migration
         assert step is not None  # as the callers made sure
@@ -302,7 +308,7 @@ class _Step:
 
 
 def _step_of(event: Applying | RollingBack | Applied | RolledBack) -> tuple[str, str]:
-    """Return what is done to a migration, and its name."""
+    """Return the operation on a migration, and the migration's name."""
     return "apply" if isinstance(event, Applying | Applied) else "rollback", event.migration.name
 
 
@@ -310,7 +316,7 @@ def _place(label: str | None) -> tuple[str | None, _Attributes]:
     """Return the name of a database, or None where it is unknown, and the attributes of its address.
 
     Args:
-        label: The name of the database in messages: ``host:port/name``, or words where the caller's connections are used.
+        label: The label of the target: ``host:port/name``, or words where the caller's connections are used.
     """
     found = _LABEL.fullmatch(label or "")
     if found is None:
@@ -336,7 +342,7 @@ def _failure(event: Event) -> _Attributes:
 
 
 def _description(error: BaseException) -> str | None:
-    """Return what a span says of an error: its first line, or only its class where it could quote a value or a secret."""
+    """Return the status text of an error: its first line, or only its class if it could quote a value or a secret."""
     if isinstance(error, KimbleDBError) and not isinstance(error, MigrationError):
         return error.message.partition("\n")[0]
     return type(error).__name__

@@ -5,10 +5,12 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
+from tools.svg import STYLE
+
 from .measuring import Figure
 
 _ROW, _LEFT, _WIDTH, _LONGEST = 26, 320, 420, 2.0
-_FONT = 'font-family="sans-serif" font-size="12" fill="#808080"'
+_FONT = 'font-family="sans-serif" font-size="12"'
 _REACHED, _MISSED = "#0072b2", "#d55e00"
 
 
@@ -18,6 +20,7 @@ def draw(figures: Sequence[Figure]) -> str:
     goal = _LEFT + _WIDTH / _LONGEST
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_LEFT + _WIDTH + 90} {height}" {_FONT}>',
+        STYLE,
         f'<text x="{goal}" y="14" text-anchor="middle">goal</text>',
     ]
     for number, figure in enumerate(figures):

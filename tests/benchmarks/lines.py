@@ -7,12 +7,14 @@ import math
 from collections.abc import Iterable, Sequence
 from itertools import cycle
 
+from tools.svg import STYLE
+
 from .measuring import Figure
 
 _LEFT, _TOP, _WIDTH, _HEIGHT, _RIGHT, _BOTTOM = 64, 16, 420, 340, 210, 52
 #: Between the lines of text at the right.
 _APART = 17
-_FONT = 'font-family="sans-serif" font-size="12" fill="#808080"'
+_FONT = 'font-family="sans-serif" font-size="12"'
 #: Apart for all eyes, on white and on black: Okabe and Ito's.
 _COLOURS = ("#d55e00", "#0090d0", "#009e73", "#cc79a7", "#e69f00", "#0055a0", "#8c564b", "#7f7fff", "#b0a000")
 _SAID = "How the time grows with the number of migrations"
@@ -39,7 +41,10 @@ def draw(figures: Sequence[Figure]) -> str:
 
     right, bottom = _LEFT + _WIDTH, _TOP + _HEIGHT
     size = f"0 0 {right + _RIGHT} {bottom + _BOTTOM}"
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{size}" {_FONT} role="img" aria-label="{_SAID}">']
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{size}" {_FONT} role="img" aria-label="{_SAID}">',
+        STYLE,
+    ]
     for power in range(low, high + 1):
         level = y(10.0**power)
         parts.append(

@@ -13,23 +13,19 @@ START = "its own start (`--version`)"
 
 def alone(figures: Sequence[Figure]) -> str:
     """Return a table of figures that have a floor and a goal."""
-    head = ("measure", "floor", "measured", "floor", "ratio", "goal")
     rows = [
         (
-            figure.name,
-            figure.floor,
-            _amount(figure.measured, figure.unit),
-            _amount(figure.floor_measured, figure.unit),
-            f"{figure.ratio:.2f}",
-            _goal(figure),
+            f"{figure.name}: {_amount(figure.measured, figure.unit)}",
+            f"{figure.floor}: {_amount(figure.floor_measured, figure.unit)}",
+            f"{figure.ratio:.2f}; {_goal(figure)}",
         )
         for figure in figures
     ]
-    return _table(head, rows, left=2)
+    return _table(("measure", "floor", "ratio; goal"), rows, left=2)
 
 
 def growth(figures: Sequence[Figure]) -> str:
-    """Return a row for each number of migrations and a column for each measure, with the most memory."""
+    """Return a row for each measure, with its figure for each number of migrations, and one for the most memory."""
     cells = {figure.point: _duration(figure.measured) for figure in figures if figure.point is not None}
     lines = list(dict.fromkeys(line for line, _ in cells))
     counts = sorted({count for _, count in cells})
@@ -38,23 +34,25 @@ def growth(figures: Sequence[Figure]) -> str:
         if figure.unit == "MiB":
             count = int(figure.name.rpartition(" ")[2].replace(",", ""))
             memory[count] = max(memory.get(count, 0), figure.measured)
-    rows = [
-        (f"{count:,}", *(cells.get((line, count), "") for line in lines), f"{memory[count]:.0f} MiB")
-        for count in counts
-    ]
-    return _table(("migrations", *lines, "most memory"), rows, left=0)
+    rows = [(line, "; ".join(cells[line, count] for count in counts if (line, count) in cells)) for line in lines]
+    rows.append(("most memory", "; ".join(f"{memory[count]:.0f} MiB" for count in counts)))
+    return _table(("measure", f"with {'; '.join(f'{count:,}' for count in counts)} migrations"), rows, left=2)
 
 
 def beside(figures: Sequence[Figure]) -> str:
-    """Return a row for each measure and a column for each tool: the share of the tool's time that kimbledb takes."""
+    """Return the versions of the tools, and for each measure the share of each tool's time that kimbledb takes.
+
+    It is a list: a table with a column for each tool would be wider than a telephone.
+    """
     cells = {(figure.tool, figure.name.partition(": ")[2]): figure for figure in figures}
-    tools = list(dict.fromkeys(tool for tool, _ in cells))
-    rows = []
+    tools = list(dict.fromkeys(tool for tool, _ in cells if tool is not None))
+    lines = [f"{', '.join(tools)}.\n\n"]
     for measure in dict.fromkeys(measure for _, measure in cells):
-        found = [cells.get((tool, measure)) for tool in tools]
-        ours = next(figure.measured for figure in found if figure is not None)
-        rows.append((f"{measure}; kimbledb: {_duration(ours)}", *(_share(figure, measure) for figure in found)))
-    return _table(("measure", *map(str, tools)), rows, left=1)
+        found = {tool: figure for tool in tools if (figure := cells.get((tool, measure))) is not None}
+        ours = next(iter(found.values())).measured
+        shares = ", ".join(f"{tool.rpartition(' ')[0]} {_share(figure, measure)}" for tool, figure in found.items())
+        lines.append(f"- **{measure}** (kimbledb {_duration(ours)}): {shares}\n")
+    return "".join(lines)
 
 
 def inserted(page: str, sections: Mapping[str, str]) -> str:
@@ -77,9 +75,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, left: int) -> 
     return "\n".join(lines) + "\n"
 
 
-def _share(figure: Figure | None, measure: str) -> str:
-    if figure is None:
-        return ""
+def _share(figure: Figure, measure: str) -> str:
     if measure == START:
         return _duration(figure.floor_measured)
     return f"{'< ' if figure.floor_stopped else ''}{figure.ratio:.2f}"

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 
 import kimbledb
+from kimbledb.server.dsn import with_database
 from kimbledb.testing import Databases
 
 from .measuring import Figure, Server, compare, run, seconds
@@ -87,17 +88,43 @@ async def figures(server: Server, runs: int) -> list[Figure]:
             return await seconds(databases.take())
 
         clone = await compare("a fresh test database", "CREATE DATABASE ... TEMPLATE", 1.1, runs * 4, cloned, by_hand)
+        tenant = await _tenant(server.dsn, databases.template, runs * 2)
     await admin.close()
     own_loops, one_loop = await _in_a_suite(whole, one_loop=False), await _in_a_suite(whole, one_loop=True)
     around = own_loops["test_database"]["setup"] + own_loops["test_database"]["teardown"]
     by_hand_in_test = "BEGIN, INSERT, ROLLBACK, an empty fixture"
     return [
         clone,
+        tenant,
         Figure("the same as tests of 60 ms see it", "CREATE DATABASE ... TEMPLATE", around, clone.floor_measured, 0.1),
         _figure("a connection rolled back, one loop", by_hand_in_test, one_loop),
         _figure("a connection rolled back, own loops", f"connecting, {by_hand_in_test}", own_loops),
         *await _whole_runs(max(2, runs // 3)),
     ]
+
+
+async def _tenant(dsn: str, template: str, runs: int) -> Figure:
+    """Measure a new tenant's database, from the first connection to what its history says."""
+    numbers = iter(range(1000))
+    catalog = kimbledb.Catalog.builtin()
+
+    async def provisioned() -> float:
+        return await seconds(kimbledb.provision(f"tenant_{next(numbers)}", target=dsn, catalog=catalog))
+
+    async def by_hand() -> float:
+        return await seconds(_made_by_hand(dsn, template, f"tenant_{next(numbers)}"))
+
+    floor = "CREATE DATABASE ... TEMPLATE, connecting, a query of history"
+    return await compare("a new tenant's database", floor, 1.5, runs, provisioned, by_hand)
+
+
+async def _made_by_hand(dsn: str, template: str, name: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    await connection.close()
+    connection = await asyncpg.connect(with_database(dsn, name))
+    await connection.fetch("SELECT migration_name, checksum FROM migration_history")
+    await connection.close()
 
 
 def _figure(name: str, floor: str, waited: dict[str, dict[str, float]]) -> Figure:

@@ -89,7 +89,7 @@ def table(found: list[Message]) -> str:
     """Return the messages as a table of Markdown, with the sum."""
     rows = [
         (
-            str(number),
+            f"{number}: ",
             said(bytes(message.data)) + (message.error and f"; refused by {message.error}"),
             len(message.data),
             message.received,
@@ -100,11 +100,11 @@ def table(found: list[Message]) -> str:
     ]
     sums = [sum(column) for column in list(zip(*rows, strict=True))[2:]]
     lines = [
-        f"| {number} | {what} | {sent:,} | {received:,} | {client:,.1f} | {server:,.1f} |\n"
+        f"| {number}{what} | {sent:,}; {received:,} | {client:,.1f}; {server:,.1f} |\n"
         for number, what, sent, received, client, server in [*rows, ("", "sum", *sums)]
     ]
-    head = "| message | questions in it | bytes sent | bytes received | client, ms | server, ms |\n"
-    return head + "| ---: | --- | ---: | ---: | ---: | ---: |\n" + "".join(lines)
+    head = "| questions in the message | bytes sent; received | ms of client; server |\n"
+    return head + "| --- | ---: | ---: |\n" + "".join(lines)
 
 
 def said(message: bytes) -> str:

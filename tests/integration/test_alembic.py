@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 import kimbledb
 from tests.support.databases import fresh_database, sql, take_snapshot
+from tests.support.transcripts import blocks_of
 
 try:
     import alembic  # noqa: F401 - its programs are run in processes of their own
@@ -20,7 +20,7 @@ except ImportError as absent:
         raise
     pytest.skip(f"{absent}; pip install -e '.[dev]'", allow_module_level=True)
 
-PAGE = Path(__file__).parent.parent.parent / "docs" / "how-to" / "other-tools.md"
+PAGE = Path(__file__).parent.parent.parent / "docs" / "come-from" / "alembic.md"
 ENV = """
 from alembic import context
 from sqlalchemy import create_engine
@@ -75,7 +75,6 @@ def project(tmp_path: Path) -> Path:
     """A project with two revisions."""
     versions = tmp_path / "env" / "versions"
     versions.mkdir(parents=True)
-    (tmp_path / "migrations").mkdir()
     (tmp_path / "alembic.ini").write_text("[alembic]\nscript_location = env\n", encoding="utf-8")
     (tmp_path / "env" / "env.py").write_text(ENV, encoding="utf-8")
     before = None
@@ -88,11 +87,9 @@ def project(tmp_path: Path) -> Path:
 
 async def test_a_project_of_alembic(server: str, database: str, project: Path) -> None:
     """The written files make what Alembic makes and take it back; where Alembic has run them, adopt() records its revisions."""
-    section = PAGE.read_text(encoding="utf-8").partition("## Alembic")[2]
-    program = re.search(r"^```python\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
-    assert program is not None
-    (project / "write.py").write_text(program[1], encoding="utf-8")
-    shell(shell("python write.py", project, database), project, database)
+    [program] = [block.text for block in blocks_of(PAGE) if block.title == "write_sql.py"]
+    (project / "write_sql.py").write_text(program, encoding="utf-8")
+    shell("python write_sql.py", project, database)
     catalog = kimbledb.Catalog.from_directory(project / "migrations")
     assert [each.name.partition("_")[2].partition(".")[0] for each in catalog] == list(REVISIONS)
 

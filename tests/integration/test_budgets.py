@@ -201,6 +201,18 @@ async def test_a_limit_that_changes(ann: asyncpg.Connection) -> None:
     assert await told(ann) == [50, 75, 50, 90, 100, 75]
 
 
+@pytest.mark.parametrize("limit_first", [True, False])
+async def test_a_limit_and_calls_of_one_transaction(ann: asyncpg.Connection, *, limit_first: bool) -> None:
+    """A limit that is set in the transaction that writes the first calls of a month counts them once."""
+    await ann.execute("DELETE FROM budget_spending")
+    limit = "UPDATE budget_config SET monthly_limit = 50"
+    calls = "INSERT INTO api_cost_tracking (user_id, cost_usd) VALUES ('ann', 10), ('ann', 20)"
+    await ann.execute("; ".join([limit, calls] if limit_first else [calls, limit]))
+
+    assert {spent for _, _, spent in await totals(ann)} == {30}
+    assert await told(ann) == [50]
+
+
 async def test_a_person_who_lowers_a_limit_is_told(hosted_migrated_database: str) -> None:
     """A person sets a limit of their own and is told what it makes reached, and can write neither totals nor alerts."""
     connection = await asyncpg.connect(hosted_migrated_database)

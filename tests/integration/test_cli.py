@@ -234,6 +234,24 @@ async def test_several_schemas(database: str, folder: Folder) -> None:
         assert (code, "one --schema" in err) == (2, True)
 
 
+async def test_several_schemas_of_which_one_halts_the_others(database: str, folder: Folder) -> None:
+    """After so many failures, or such a share of them, no further schema starts; another form of the option is misuse."""
+    folder.table(1, "a")
+    await sql(database, "CREATE SCHEMA one")
+    await sql(database, "CREATE TYPE one.a AS ENUM ()")
+    schemas = [part for name in ("one", "two", "three") for part in ("--schema", name)]
+    common = ("migrate", "--catalog", str(folder.path), "--per-server", "1", *schemas)
+
+    code, out, _ = await kimbledb(*common, "--halt-after", "1", "--json", dsn=database)
+    values = json.loads(out)
+    assert (code, values["halted"], values["not_started"]) == (1, "1 failed, and the limit is 1", 2)
+    assert [each["schema"] for each in values["results"]] == ["one"]
+    code, out, _ = await kimbledb(*common, "--halt-after", "50%", dsn=database)
+    assert (code, "3 schemas in" in out, "HALTED" in out) == (1, True, False)
+    code, _, err = await kimbledb(*common, "--halt-after", "half", dsn=database)
+    assert (code, "halt" in err) == (2, True)
+
+
 def at_terminal(patch: pytest.MonkeyPatch, answer: str) -> None:
     """Have somebody at a terminal who answers the next question."""
     patch.setattr("kimbledb.cli.call.is_at_terminal", lambda: True)
@@ -332,7 +350,29 @@ async def test_new_makes_a_folder_that_loads(database: str, tmp_path: Path) -> N
     code, out, _ = await kimbledb("migrate", "--catalog", directory, dsn=database)
 
     assert code == 0
+    assert "only comments in add-invoices.sql, more.sql: write it" in out
     assert "2 migrations" in out
+
+
+async def test_a_project_names_the_folder_of_new_migrations(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`init`, `new` and `declare` work in the folder that pyproject.toml names, and an argument goes before it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").write_text('[tool.kimbledb]\ncatalog = ["builtin", "db"]\n', encoding="utf-8")
+    code, out, err = await kimbledb("init", "--name", "customers")
+    assert code == 0, err
+    assert "db/01_customers" in out
+    code, out, err = await kimbledb("new", "orders")
+    assert (code, out) == (0, "created db/02_orders: write apply.sql, then run `kimbledb declare db`\n"), err
+    (tmp_path / "db" / "02_orders" / "apply.sql").write_text("CREATE TABLE orders (id bigint);", encoding="utf-8")
+
+    code, out, err = await kimbledb("declare", "--server", server)
+    assert code == 0, err
+    assert (tmp_path / "db" / "02_orders" / "declared.toml").is_file()
+
+    _, out, _ = await kimbledb("new", "orders", "--directory", "other")
+    assert "created other/01_orders" in out
 
 
 async def test_pictures_of_a_plan_need_no_database(folder: Folder, tmp_path: Path) -> None:

@@ -636,6 +636,22 @@ async def test_a_function_sets_a_sequence_back(
     assert await connection.fetchval("SELECT nextval('s')") == 10
 
 
+async def test_a_function_that_a_migration_made_sets_a_sequence_back(
+    database: str, folder: Folder, connection: asyncpg.Connection
+) -> None:
+    """A run searches the functions of a database once, and then those that are newer: one of its own is found."""
+    await connection.execute("CREATE SEQUENCE s; SELECT setval('s', 9);")
+    folder.table(1, "before")
+    folder.add(2, "making", "CREATE FUNCTION anew() RETURNS bigint LANGUAGE sql AS $$ SELECT setval('s', 1) $$;")
+    folder.add(3, "calling", "SELECT anew();")
+
+    with pytest.raises(kimbledb.DataLossError) as caught:
+        await kimbledb.migrate(database, catalog=folder.catalog)
+
+    assert [step.migration.name for step in caught.value.applied] == ["before.sql", "making.sql"]
+    assert [str(loss) for loss in caught.value.losses] == ["sequence s: 8 positions"]
+
+
 async def test_a_function_drops_a_table_where_nothing_was_read(
     database: str, folder: Folder, connection: asyncpg.Connection
 ) -> None:

@@ -177,7 +177,7 @@ PROGRAM = """
     import asyncio, os, signal, sys
     import kimbledb
     from kimbledb.testing import Databases
-    from kimbledb.testing.database_admin import DatabaseAdmin
+    from kimbledb.execution.database_admin import DatabaseAdmin
 
     server, folder, gap = sys.argv[1], sys.argv[2], int(sys.argv[3])
     send, count = DatabaseAdmin.send, 0

@@ -433,7 +433,7 @@ async def test_a_file_of_a_flat_folder_is_rolled_back(database: str, server: str
     with pytest.raises(kimbledb.RollbackRefusedError) as caught:
         await kimbledb.rollback(database, "002_b.sql", catalog=catalog)
 
-    assert str(caught.value) == (
+    assert caught.value.text == (
         "002_b.sql cannot be rolled back: 002_b.sql:2 inserts rows into a\n"
         "  hint: write its way back where its format has one, or give it a folder with an apply.sql and a rollback.sql"
     )

@@ -225,6 +225,26 @@ async def test_what_declares_its_objects_is_looked_for(database: str, folder: Fo
     assert len(report.plan.notes) == 1
 
 
+async def test_declared_rows_that_another_tool_inserted_are_not_inserted_again(
+    database: str, tmp_path: Path, server: str
+) -> None:
+    """A declared migration that makes no object is adopted on the word of another tool's history, and does not run."""
+    write(tmp_path, n20240101000001_t="CREATE TABLE t (id integer);", n20240101000002_row="INSERT INTO t VALUES (1);")
+    await kimbledb.declare(tmp_path, server=server)
+    catalog = kimbledb.Catalog.from_directory(tmp_path)
+    await sql(
+        database,
+        "CREATE TABLE t (id integer); INSERT INTO t VALUES (1); CREATE TABLE schema_migrations (version varchar(128));"
+        "INSERT INTO schema_migrations VALUES ('20240101000001'), ('20240101000002')",
+    )
+
+    adopted = await kimbledb.adopt(database, catalog=catalog)
+
+    assert [step.name for step in adopted.adopted] == ["20240101000001_t.sql", "20240101000002_row.sql"]
+    assert (await kimbledb.migrate(database, catalog=catalog)).applied == ()
+    assert await rows_of(database, "SELECT id FROM t") == [(1,)]
+
+
 async def test_a_foreign_history_beside_our_own_is_no_question(database: str, tmp_path: Path) -> None:
     """Where kimbledb has applied something its own history counts, and nothing is asked."""
     catalog = write(tmp_path / "flat", n001_a="CREATE TABLE a (id integer);")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
@@ -12,6 +13,7 @@ import kimbledb
 from kimbledb.events import Applied, Done, OneOfMany, Stopped
 from tests.support.databases import sql
 from tests.support.folders import Folder
+from tests.support.proxy import Proxy
 from tests.support.waiting import eventually
 
 
@@ -33,9 +35,9 @@ def with_index_build(folder: Folder) -> None:
 
 
 async def test_many_schemas_by_few_connections(database: str, folder: Folder) -> None:
-    """Sixty schemas are migrated, looked at and (some) verified by no more connections than were allowed, in order."""
+    """Two dozen schemas are migrated, looked at and (some) verified by no more connections than allowed, over all or to a server."""
     folder.table(1, "people")
-    schemas = [f"tenant_{number:03}" for number in range(60)]
+    schemas = [f"tenant_{number:03}" for number in range(24)]
     most = 0
     over = asyncio.Event()
 
@@ -52,9 +54,9 @@ async def test_many_schemas_by_few_connections(database: str, folder: Folder) ->
 
     counting = asyncio.create_task(count())
     given: dict[str, Any] = {"schemas": schemas, "catalog": folder.catalog, "concurrency": 5}
-    few = {**given, "schemas": schemas[::10]}
+    few = {**given, "schemas": schemas[::12]}
     plans = await kimbledb.plan_many(database, **few)
-    report = await kimbledb.migrate_many(database, **given)
+    report = await kimbledb.migrate_many(database, **{**given, "concurrency": 40, "per_server": 5})
     again = await kimbledb.migrate_many(database, **given)
     # To ask every question of each takes long; a few of them show that they are asked.
     verified = await kimbledb.verify_many(database, **few)
@@ -65,12 +67,12 @@ async def test_many_schemas_by_few_connections(database: str, folder: Folder) ->
     assert verified.ok, verified
     assert [result.schema for result in report.results] == schemas
     assert {len(result.report.pending) for result in plans.results if result.report} == {1}
-    assert counts(report) == [1] * 60
-    assert counts(again) == [0] * 60
-    assert await sql(database, "SELECT count(*) FROM pg_class WHERE relname = 'people'") == 60
+    assert counts(report) == [1] * 24
+    assert counts(again) == [0] * 24
+    assert await sql(database, "SELECT count(*) FROM pg_class WHERE relname = 'people'") == 24
     # One that is just closed may be seen beside the one that takes its place.
     assert 1 < most <= 2 * 5
-    assert "60 schemas" in str(report)
+    assert "24 schemas" in str(report)
 
 
 async def test_a_poisoned_one_fails_alone(database: str, folder: Folder) -> None:
@@ -97,6 +99,21 @@ async def test_a_poisoned_one_fails_alone(database: str, folder: Folder) -> None
     assert counts(report) == [0, 1, 0]
 
 
+async def test_running_again_sends_one_query_to_each(database: str, folder: Folder) -> None:
+    """History is the ledger: a second call asks each schema that is current one question, and does the others."""
+    folder.table(1, "people")
+    async with Proxy(database) as proxy:
+        await kimbledb.migrate_many(proxy.dsn, schemas=["a", "b"], catalog=folder.catalog)
+        proxy.links.clear()
+        report = await kimbledb.migrate_many(proxy.dsn, schemas=["a", "b"], catalog=folder.catalog)
+        asked = [link.round_trips for link in proxy.links]
+        again = await kimbledb.migrate_many(proxy.dsn, schemas=["a", "b", "c"], catalog=folder.catalog)
+
+    assert counts(report) == [0, 0]
+    assert asked == [1, 1]
+    assert counts(again) == [0, 0, 1]
+
+
 async def test_a_verification_that_fails(database: str, folder: Folder) -> None:
     """The verdict of a verification counts, not only that it was made."""
     folder.table(1, "people")
@@ -111,11 +128,21 @@ async def test_a_verification_that_fails(database: str, folder: Folder) -> None:
 
 
 async def test_many_databases(database: str, hosted_database: str, folder: Folder) -> None:
-    """Several servers go in one call; one that cannot be reached or read is one result, without its password."""
+    """Several servers of a table go in one call; one that cannot be reached or read is one result, without its password."""
     folder.table(1, "people")
-    targets = [database, hosted_database, "postgresql://a:hushhush@127.0.0.1:1/none", "postgresql:hushhush"]
+    dsns = [database, hosted_database, "postgresql://a:hushhush@127.0.0.1:1/none", "postgresql:hushhush"]
+    connection = await asyncpg.connect(database)
+    await connection.execute("CREATE SCHEMA control; CREATE TABLE control.tenants (id serial, dsn text)")
+    await connection.executemany("INSERT INTO control.tenants (dsn) VALUES ($1)", [(dsn,) for dsn in dsns])
 
-    report = await kimbledb.migrate_many(targets, catalog=folder.catalog)
+    async def tenants() -> AsyncIterator[str]:
+        async with connection.transaction():
+            async for row in connection.cursor("SELECT dsn FROM control.tenants ORDER BY id", prefetch=1):
+                yield row["dsn"]
+
+    report = await kimbledb.migrate_many(tenants(), catalog=folder.catalog)
+    assert not connection.is_in_transaction()
+    await connection.close()
 
     assert [result.ok for result in report.results] == [True, True, False, False]
     assert report.results[2].target == "127.0.0.1:1/none"

@@ -24,40 +24,28 @@ import pytest
 from tests.support.databases import as_role, fresh_database, sql
 from tests.support.folders import Folder
 from tests.support.transcripts import Shell, blocks_of, commands_of, settled, shows
+from tools import pages
+from tools.pages import DOCS, Kept
 
 ROOT = Path(__file__).parent.parent.parent
-PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
-#: The pages that show files, commands and outputs, each with the names of its databases.
-TRANSCRIPTS = {
-    "plain-sql": ("shop", "branch"),
-    "existing": ("app", "copy", "true"),
-    "own": ("shop",),
-    "sign": ("shop",),
-    "prove": ("shop",),
-    "habits": ("shop",),
-    "watching": ("shop",),
-    "deploy": ("shop",),
-    "rehearse": ("shop",),
-}
 #: The page whose examples need roles, with the names of these.
-WITH_ROLES = {"two-roles": ("owner", "application", "monitor")}
-#: The page whose example needs a project of another tool: test_other_formats.py has one.
-WITH_A_PROJECT = "other-tools"
-EXAMPLES = [page for page in PAGES if page.stem not in (*TRANSCRIPTS, *WITH_ROLES, WITH_A_PROJECT)]
+WITH_ROLES = {"how-to/two-roles.md": ("owner", "application", "monitor")}
+TRANSCRIPTS = [page for page in pages.pages() if pages.kept(page) is Kept.TRANSCRIPT]
+EXAMPLES = [page for page in pages.pages() if pages.kept(page) is Kept.EXAMPLES]
 
 
-def _examples(page: Path) -> list[CodeType]:
+def _examples(page: str) -> list[CodeType]:
     """The examples of a page that are no file by themselves."""
-    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    blocks = [block for block in blocks_of(DOCS / page) if block.language == "python" and block.title is None]
     return [
-        compile(block, f"{page.name}, example {number}", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        compile(block.text, f"{page}, example {number}", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         for number, block in enumerate(blocks, 1)
     ]
 
 
-def _skip_without_libraries(page: Path) -> None:
+def _skip_without_libraries(page: str) -> None:
     """Skip a page whose examples import what is not installed; CI has all of it."""
-    imported = re.findall(r"^(?:import|from) (\w+)", page.read_text(encoding="utf-8"), re.MULTILINE)
+    imported = re.findall(r"^(?:import|from) (\w+)", (DOCS / page).read_text(encoding="utf-8"), re.MULTILINE)
     absent = [name for name in imported if importlib.util.find_spec(name) is None]
     if absent and os.environ.get("CI") != "true":
         pytest.skip(f"{', '.join(absent)}: not installed")
@@ -69,27 +57,33 @@ async def _run(example: CodeType, names: dict[str, Any]) -> None:
         await running
 
 
-@pytest.mark.parametrize("page", EXAMPLES, ids=[page.stem for page in EXAMPLES])
-async def test_the_examples_run(database: str, page: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The examples of each page run one after the other, as in a notebook, given a DSN."""
+@pytest.mark.parametrize("page", EXAMPLES)
+async def test_the_examples_run(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The examples of each page run one after the other, as in a notebook, given the DSNs of empty databases."""
     _skip_without_libraries(page)
-    names: dict[str, Any] = {"dsn": database}
-
-    for example in _examples(page):
-        await _run(example, names)
+    monkeypatch.chdir(tmp_path)
+    examples = _examples(page)
+    async with AsyncExitStack() as stack:
+        taken = {"dsn", *re.findall(r"\bempty_dsn\b", (DOCS / page).read_text(encoding="utf-8"))}
+        names: dict[str, Any] = {
+            name: await stack.enter_async_context(fresh_database(server)) for name in sorted(taken)
+        }
+        for example in examples:
+            await _run(example, names)
 
     assert "kimbledb" in names
     assert "Traceback" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", WITH_ROLES)
+@pytest.mark.parametrize("page", WITH_ROLES)
 async def test_the_examples_run_with_roles(
-    server: str, database: str, folder: Folder, monkeypatch: pytest.MonkeyPatch, name: str
+    server: str, database: str, folder: Folder, monkeypatch: pytest.MonkeyPatch, page: str
 ) -> None:
     """The roles that a page makes can do what the page says, and its examples run."""
-    page = ROOT / "docs" / "how-to" / f"{name}.md"
-    roles = {f"{role}_dsn": f"shop_{role}_{secrets.token_hex(4)}" for role in WITH_ROLES[name]}
-    [statements] = re.findall(r"^```sql\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    roles = {f"{role}_dsn": f"shop_{role}_{secrets.token_hex(4)}" for role in WITH_ROLES[page]}
+    [statements] = [block.text for block in blocks_of(DOCS / page) if block.language == "sql"]
     for role in roles.values():
         statements = re.sub(rf"\b{role.rpartition('_')[0]}\b", role, statements)
         statements = re.sub(rf"(CREATE ROLE {role} LOGIN)", rf"\1 PASSWORD '{role}'", statements)
@@ -111,22 +105,22 @@ async def test_the_transcript_is_true(
     server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], page: str
 ) -> None:
     """What a page shows is what happens: each file is written, each command run, each output compared."""
-    _skip_without_libraries(ROOT / "docs" / "how-to" / f"{page}.md")
+    _skip_without_libraries(page)
     (tmp_path / "shop").mkdir()
     monkeypatch.chdir(tmp_path / "shop")
     shutil.copy(ROOT / "tests" / "data" / "bases" / "true.sql", tmp_path / "shop")
     async with AsyncExitStack() as stack:
-        databases = {name: await stack.enter_async_context(fresh_database(server)) for name in TRANSCRIPTS[page]}
+        databases = {name: await stack.enter_async_context(fresh_database(server)) for name in pages.databases(page)}
         shell = Shell(tmp_path / "shop", databases)
-        names: dict[str, Any] = {"dsn": next(iter(databases.values()))}
-        for block in blocks_of(ROOT / "docs" / "how-to" / f"{page}.md"):
+        names: dict[str, Any] = {"dsn": next(iter(databases.values()), None)}
+        for block in blocks_of(DOCS / page):
             if block.language == "console":
                 for command in commands_of(block):
                     found = await asyncio.to_thread(shell.run, command.line)
                     assert shows(command.output, found), f"$ {command.line}\n{found}"
             elif block.language == "python" and block.title is None:
-                await _run(compile(block.text, "page", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)
-            elif block.language == "toml":
+                await _run(compile(block.text, page, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)
+            elif block.language == "toml" and (block.title or "declared.toml").endswith("declared.toml"):
                 found = shell.texts(block.title or "**/declared.toml")
                 assert settled(block.text) in settled(found), found
             elif block.language != "sh":  # such a block names servers and tools that are not here
@@ -134,27 +128,6 @@ async def test_the_transcript_is_true(
                 shell.write(block.title, block.text)
 
     assert "Traceback" not in capsys.readouterr().out
-
-
-def test_every_page_is_in_the_navigation() -> None:
-    """Each page can be reached, and each file that the navigation names is there."""
-    pages = {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}
-    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
-
-    assert set(re.findall(r": (\S+\.md)$", navigation, re.MULTILINE)) == pages
-
-
-def test_every_file_that_a_page_shows_is_there() -> None:
-    """Each mark that puts a file into a page is one that the site's builder reads, and not as a formatter of code writes it."""
-    shown = [
-        (page.name, line)
-        for page in (ROOT / "docs").rglob("*.md")
-        for line in page.read_text(encoding="utf-8").splitlines()
-        if re.match(r"-+ ?8 ?<", line)
-    ]
-
-    assert [each for each in shown if not re.fullmatch(r'--8<--(?: "[^"]+")?', each[1])] == []
-    assert [name for _, line in shown for name in re.findall(r'"(.+)"', line) if not (ROOT / name).is_file()] == []
 
 
 async def test_an_application_in_two_workers(database: str) -> None:

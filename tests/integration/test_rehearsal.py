@@ -643,3 +643,17 @@ async def test_it_runs_as_the_role_that_migrates(server: str, folder: Folder) ->
                 assert "the clone lacks schemas that the role may not read: hidden" in report.notes
     finally:
         await sql(server, f"DROP ROLE {role}, {role}_stranger")
+
+
+async def test_a_superuser_of_any_name_rehearses(server: str, folder: Folder) -> None:
+    """A superuser who is not called postgres, such as that of a developer's own server, has a clone on a private server."""
+    role = f"rehearsing_{secrets.token_hex(4)}"
+    await sql(server, f"CREATE ROLE {role} LOGIN SUPERUSER PASSWORD '{role}'")
+    try:
+        async with fresh_database(server) as dsn:
+            folder.table(1, "a")
+            report = await kimbledb.rehearse(as_role(dsn, role), catalog=folder.catalog)
+
+            assert report.ok, report
+    finally:
+        await sql(server, f"DROP ROLE {role}")

@@ -10,6 +10,7 @@ import pytest
 
 import kimbledb
 from kimbledb.catalog import statements
+from kimbledb.catalog.script_problems import find_problems
 from kimbledb.cli.main import main
 from tests.support.databases import psql, sql, take_snapshot
 from tests.support.folders import Folder
@@ -19,7 +20,7 @@ FILE = Path(__file__).parent.parent.parent / "docs" / "run-all-migrations.sql"
 
 def test_the_file_holds_no_command_of_a_client() -> None:
     """An SQL editor can run all of it: no line is for psql alone."""
-    problems = statements.find_problems(kimbledb.render(), transactional=True)
+    problems = find_problems(kimbledb.render(), transactional=True)
 
     assert {problem.message.split(" ")[0] for problem in problems} <= {"BEGIN", "COMMIT"}
 

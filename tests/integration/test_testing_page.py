@@ -30,7 +30,7 @@ def run(pytester: pytest.Pytester, server: str, monkeypatch: pytest.MonkeyPatch)
 
 def test_the_examples_run(run: pytest.Pytester, tmp_path: Path) -> None:
     """The files that a section of the page shows are a project whose tests pass."""
-    ini(run)
+    run.makeini(next(each.text for each in blocks_of(DOCS / "testing.md") if each.title == "pytest.ini"))
     sections = re.split(r"^## ", (DOCS / "testing.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
     absent = [name for name in ("sqlalchemy", "psycopg") if importlib.util.find_spec(name) is None]
     expected = 0

@@ -9,6 +9,7 @@ import pytest
 import kimbledb
 from kimbledb.execution.scratch import Scratch
 from kimbledb.inspection import history
+from kimbledb.server.dsn import with_database
 from kimbledb.server.targets import target_of
 from kimbledb.testing.background import Background
 from tests.support.databases import fresh_database, psql, sql
@@ -48,6 +49,15 @@ async def test_a_scratch_schema_gives_the_recorded_forms(cluster: Cluster, catal
     assert {name: {" ".join(key): form for key, form in forms.items()} for name, forms in made.items()} == json.loads(
         text
     )
+
+
+@each(*VERSIONS)
+async def test_a_clone_keeps_the_record(cluster: Cluster, catalog: kimbledb.Catalog) -> None:
+    """In a database that is a clone of a template everything can be compared, by the record of the template."""
+    made = await kimbledb.provision("acme", target=cluster.dsn, catalog=catalog)
+
+    assert len(made.applied) == len(catalog)
+    assert await verified(with_database(cluster.dsn, "acme"), catalog) == (set(), set())
 
 
 @each(*VERSIONS)

@@ -85,7 +85,7 @@ class Application:
             "timestamp with time zone": "now()",
         }.get(kind, "3")
 
-    async def insert(self, table: str, uses: tuple[str, ...] = ("insert", "upsert"), suffix: str = "") -> None:
+    async def insert(self, table: str, uses: tuple[str, ...] = ("insert", "upsert")) -> None:
         kinds = await columns_of(self.connection, table)
         parents = await self.parents(table)
         wanted = {
@@ -106,7 +106,7 @@ class Application:
         }
         listed = ", ".join(f'"{column}"' for column in values)
         row = await self.connection.fetchrow(
-            f'INSERT INTO "{table}" ({listed}) VALUES ({", ".join(values.values())}) {suffix} RETURNING *'
+            f'INSERT INTO "{table}" ({listed}) VALUES ({", ".join(values.values())}) RETURNING *'
             if values
             else f'INSERT INTO "{table}" DEFAULT VALUES RETURNING *'
         )

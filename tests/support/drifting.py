@@ -89,17 +89,16 @@ async def verified(target: str, catalog: kimbledb.Catalog) -> tuple[set[str], se
     return drifted(report), unknown(report)
 
 
-def restore(dsn: str, into: str, *, dumping: Path | None = None, restoring: Path | None = None) -> None:
+def restore(dsn: str, into: str, *, dumping: Path | None = None) -> None:
     """Dump a database with its history, and restore it into another.
 
     Args:
         dsn: The database.
         into: The other one, which is empty.
         dumping: The folder of pg_dump; None for the embedded server's.
-        restoring: The folder of psql; None for the embedded server's.
     """
     dumped = _run((dumping or programs()) / "pg_dump", dsn)
-    _run((restoring or programs()) / "psql", into, "-X", "-q", "-v", "ON_ERROR_STOP=1", text=dumped)
+    _run(programs() / "psql", into, "-X", "-q", "-v", "ON_ERROR_STOP=1", text=dumped)
 
 
 def _run(program: Path, dsn: str, *arguments: str, text: str | None = None) -> str:

@@ -33,7 +33,7 @@ class Child:
         """Send SIGINT, as Ctrl-C does."""
         self._process.send_signal(signal.SIGINT)
 
-    async def reaches(self, event: str, times: int = 1) -> bool:
+    async def reaches(self, event: str, times: int) -> bool:
         """Wait until the child has printed an event so many times; False if it ends before.
 
         Args:

@@ -73,7 +73,7 @@ def free_port() -> int:
 class Cluster:
     """A private PostgreSQL that a test can stop, start again and copy."""
 
-    def __init__(self, binaries: Path, data: Path, settings: Mapping[str, str] = {}) -> None:
+    def __init__(self, binaries: Path, data: Path, settings: Mapping[str, str]) -> None:
         self.binaries = binaries
         self.data = data
         self.port = free_port()
@@ -92,7 +92,7 @@ class Cluster:
         """The DSN of the superuser."""
         return f"postgresql://postgres:{self.password}@127.0.0.1:{self.port}/postgres"
 
-    def make(self, *, encoding: str = "UTF8") -> None:
+    def make(self) -> None:
         """Make the data with initdb."""
         with tempfile.NamedTemporaryFile("w", prefix="kimbledb-faults-") as secret:
             secret.write(self.password)
@@ -100,10 +100,10 @@ class Cluster:
             give(Path(secret.name))
             self._run(
                 *("initdb", "-D", str(self.data), "-U", "postgres", "-A", "scram-sha-256", "--pwfile", secret.name),
-                *("--encoding", encoding, "--locale", "C", "--no-sync"),
+                *("--encoding", "UTF8", "--locale", "C", "--no-sync"),
             )
 
-    def copy_to(self, data: Path, settings: Mapping[str, str] = {}) -> Cluster:
+    def copy_to(self, data: Path, settings: Mapping[str, str]) -> Cluster:
         """Return a standby with a copy of the data; it is not started yet."""
         standby = Cluster(self.binaries, data, settings)
         standby.password = self.password
@@ -204,13 +204,12 @@ def running(binaries: Path, settings: Mapping[str, str] = {}) -> Iterator[Cluste
 
 
 @contextlib.contextmanager
-def pgbouncer(dsn: str, *, pool_size: int = 5, mode: str = "transaction") -> Iterator[str]:
-    """Run PgBouncer in front of a server.
+def pgbouncer(dsn: str, *, pool_size: int = 5) -> Iterator[str]:
+    """Run PgBouncer in front of a server, in transaction mode.
 
     Args:
         dsn: The server.
         pool_size: The number of connections to the server for each database and user.
-        mode: ``transaction``, ``session`` or ``statement``.
 
     Yields:
         The DSN through PgBouncer.
@@ -227,7 +226,7 @@ def pgbouncer(dsn: str, *, pool_size: int = 5, mode: str = "transaction") -> Ite
             "[pgbouncer]\n"
             f"listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
             f"auth_type = scram-sha-256\nauth_file = {home}/users.txt\n"
-            f"pool_mode = {mode}\ndefault_pool_size = {pool_size}\nmax_client_conn = 200\n"
+            f"pool_mode = transaction\ndefault_pool_size = {pool_size}\nmax_client_conn = 200\n"
             f"logfile = {home}/log\npidfile =\n"
         )
         for file in home.iterdir():

@@ -154,7 +154,7 @@ class Proxy:
         Args:
             pattern: The bytes.
             toward: ``client`` for the server's messages, ``server`` for the client's messages.
-            occurrence: The number of the piece with these bytes, counted from 1 over all connections.
+            occurrence: The number of the occurrence before which it stops, counted from 1 over all connections.
         """
         hold = Hold(pattern, toward, occurrence)
         self._holds.append(hold)
@@ -168,10 +168,6 @@ class Proxy:
     def swallow(self) -> None:
         """From now on forward nothing and close nothing."""
         self._swallowing = True
-
-    def redirect(self, dsn: str) -> None:
-        """Connect the next clients to another server."""
-        self._parts = urlsplit(dsn)
 
     def turn_away(self, times: int) -> None:
         """Reset the next connections as soon as they are made.
@@ -245,25 +241,41 @@ class Proxy:
             if not data:
                 return
             link.read(toward, data)
-            hold = self._matching(toward, seen + data)
+            hold, place = self._matching(toward, seen, data)
             if hold is not None:
-                place = max(0, (seen + data).find(hold.pattern) - len(seen))
                 writer.write(data[:place])
                 data = data[place:]
                 await hold.stop(link)
                 seen = b""
             else:
-                longest = max((len(each.pattern) for each in self._holds), default=1)
-                seen = (seen + data)[-longest + 1 :] if longest > 1 else b""
+                seen = (seen + data)[-self._longest :]
             if self._swallowing:
                 await asyncio.Event().wait()
             writer.write(data)
             await writer.drain()
 
-    def _matching(self, toward: str, data: bytes) -> Hold | None:
+    @property
+    def _longest(self) -> int:
+        """The length of the longest pattern."""
+        return max((len(each.pattern) for each in self._holds), default=1)
+
+    def _matching(self, toward: str, seen: bytes, data: bytes) -> tuple[Hold | None, int]:
+        """Count the patterns in a piece of a stream; return the hold that is reached, and its place in the piece.
+
+        A piece may hold a pattern several times: what the server writes in two messages may arrive in one.
+
+        Args:
+            toward: The direction of the stream.
+            seen: The end of the pieces before, in which a pattern may begin.
+            data: The piece.
+        """
         for hold in self._holds:
-            if hold.toward == toward and hold.left > 0 and hold.pattern in data:
+            if hold.toward != toward:
+                continue
+            begun = seen[len(seen) - len(hold.pattern) + 1 :] if len(seen) >= len(hold.pattern) else seen
+            text, place = begun + data, -1
+            while hold.left > 0 and (place := text.find(hold.pattern, place + 1)) >= 0:
                 hold.left -= 1
-                if hold.left == 0:
-                    return hold
-        return None
+            if place >= 0 and hold.left == 0:
+                return hold, max(0, place - len(begun))
+        return None, 0

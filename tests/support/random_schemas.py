@@ -881,10 +881,10 @@ ACTIONS: tuple[Action, ...] = (
 
 
 @st.composite
-def schemas(draw: Callable[[st.SearchStrategy[T]], T], *, least: int = 8, most: int = 40) -> list[str]:
+def schemas(draw: Callable[[st.SearchStrategy[T]], T]) -> list[str]:
     """Draw the statements of a schema."""
     maker = Maker(draw)  # type: ignore[arg-type]
-    actions: list[Action] = [table, *draw(st.lists(st.sampled_from(ACTIONS), min_size=least, max_size=most))]  # type: ignore[arg-type, misc]
+    actions: list[Action] = [table, *draw(st.lists(st.sampled_from(ACTIONS), min_size=8, max_size=40))]  # type: ignore[arg-type, misc]
     return [statement for action in actions for statement in action(maker)]
 
 

@@ -15,10 +15,15 @@ from attrs import frozen
 
 from kimbledb._embedded import programs
 
+ROOT = Path(__file__).parents[2]
 _BLOCK = re.compile(r'^```(?P<language>\w+)(?: title="(?P<title>[^"]+)")?\n(?P<text>.*?)^```', re.DOTALL | re.MULTILINE)
+#: What puts a file into a page.
+_SNIPPET = re.compile(r'^--8<--(?:\n(?P<file>\S+)\n--8<--| "(?P<one>[^"]+)")\n', re.MULTILINE)
 #: What differs from run to run, and what stands in its place.
 _VARYING = (
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+(?:Z|\+00:00)?)?"), "<time>"),
+    # History shows the version of this package.
+    (re.compile(r"\b\d+\.\d+\.\d+(?:(?:a|b|rc)\d+)?\b"), "<release>"),
     (re.compile(r'(seconds(?:=|": ))\d+\.\d+'), r"\1<seconds>"),
     (re.compile(r"0x[0-9a-f]{16,32}"), "<id>"),
     (re.compile(r"(?:< |up to |at least |\d[\d.]* to )\d[\d.]* s\b"), "<forecast>"),
@@ -27,7 +32,7 @@ _VARYING = (
     (re.compile(r"\b\d+\.\d+ s\b"), "<seconds>"),
     (re.compile(r"\b\d+\.\d\d\d?\b"), "<seconds>"),
     (re.compile(r'(PostgreSQL |server = ")\d+\.\d+'), r"\1<version>"),
-    (re.compile(r"\bkp1-[0-9a-f]{32}-[0-9a-f]{14}\b"), "<fingerprint>"),
+    (re.compile(r"\bkp1-[0-9a-f]{12}(?:…|[0-9a-f]{20}-[0-9a-f]{14}\b)"), "<fingerprint>"),
     # Columns are as wide as their longest cell.
     (re.compile(r"(?<=\S) {2,}"), " "),
     # The notes of a plan stand below its last column.
@@ -37,6 +42,8 @@ _VARYING = (
 )
 #: The line that names the server, which pages leave out: it has another port each time.
 _PLACE = re.compile(r"^kimbledb: on .*, schema .*\n", re.MULTILINE)
+#: The line of an error that names the section of its class, which pages leave out unless they show it.
+_SEE = re.compile(r"^  see: https://\S+\n", re.MULTILINE)
 #: A line of a shown output that stands for lines which are left out, and the end of a line that is.
 _LEFT_OUT = "..."
 
@@ -61,9 +68,13 @@ class Command:
 
 
 def blocks_of(page: Path) -> list[Block]:
-    """Return the blocks of a page, in their order."""
-    text = page.read_text(encoding="utf-8")
+    """Return the blocks of a page, in their order. A file that a mark puts into one is in its text."""
+    text = _SNIPPET.sub(_file_shown, page.read_text(encoding="utf-8"))
     return [Block(found["language"], found["title"], found["text"]) for found in _BLOCK.finditer(text)]
+
+
+def _file_shown(mark: re.Match[str]) -> str:
+    return (ROOT / (mark["file"] or mark["one"])).read_text(encoding="utf-8")
 
 
 def commands_of(block: Block) -> Iterator[Command]:
@@ -82,6 +93,8 @@ def settled(text: str) -> str:
 
 def shows(shown: str, found: str) -> bool:
     """Return whether an output is as a page shows it, with lines left out where the page has ``...``."""
+    if not _SEE.search(shown):
+        found = _SEE.sub("", found)
     pattern = ""
     for line in settled(shown).splitlines():
         if line == _LEFT_OUT:
@@ -94,7 +107,7 @@ def shows(shown: str, found: str) -> bool:
 
 
 class Shell:
-    """A shell in a folder, in which ``kimbledb`` is this package and ``psql`` the embedded server's."""
+    """A shell in a folder, in which ``kimbledb`` is this package, ``psql`` and ``pg_dump`` the embedded server's."""
 
     def __init__(self, folder: Path, databases: Mapping[str, str]) -> None:
         """Take a folder.
@@ -113,6 +126,7 @@ class Shell:
         _script(binaries / "kimbledb", f'exec "{sys.executable}" -m kimbledb "$@"')
         library = programs().parent / "lib"
         _script(binaries / "psql", f'LD_LIBRARY_PATH="{library}" exec "{programs() / "psql"}" -X "$@"')
+        _script(binaries / "pg_dump", f'LD_LIBRARY_PATH="{library}" exec "{programs() / "pg_dump"}" "$@"')
         self.environment = {
             # The output goes to a pipe, whatever the width of the terminal of the tests.
             **{name: value for name, value in os.environ.items() if not name.startswith("PG") and name != "COLUMNS"},

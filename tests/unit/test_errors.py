@@ -34,6 +34,7 @@ from kimbledb.model.check import Check
 from kimbledb.model.fault import Fault
 from kimbledb.model.loss import Loss
 from kimbledb.model.migration import AppliedStep, Migration
+from kimbledb.server.session import TemporarilyUnavailable
 
 MIGRATION = Migration(name="a.sql", number=1)
 STEP = AppliedStep(MIGRATION, 0.5)
@@ -152,9 +153,22 @@ def test_an_error_keeps_its_message_and_its_hint_apart(name: str) -> None:
     """Programs find the two parts of the text as attributes."""
     error = SAMPLES[name][0]()
 
-    assert str(error) == (error.message if error.hint is None else f"{error.message}\n  hint: {error.hint}")
+    assert error.text == (error.message if error.hint is None else f"{error.message}\n  hint: {error.hint}")
+    assert str(error) == f"{error.text}\n  see: {error.url}"
     assert error.hint != ""
     assert not error.message.endswith((".", "\n"))
+
+
+def test_an_error_that_is_not_public_is_explained_as_its_parent() -> None:
+    """The address of an error of a private class is that of the public class it is derived from."""
+
+    class OfTheCallerError(TemporarilyUnavailable):
+        pass
+
+    assert [each("gone").url.partition("#")[2] for each in (TemporarilyUnavailable, OfTheCallerError)] == [
+        "connectionlosterror",
+        "connectionlosterror",
+    ]
 
 
 BROKEN = MigrationError(
@@ -216,14 +230,14 @@ def test_an_error_carries_what_it_is_about(error: KimbleDBError, attribute: str,
 )
 def test_what_is_unknown_is_named(error: UnknownMigrationError, expected: str) -> None:
     """A number, a phase and a name are each called what they are."""
-    assert expected == str(error)
+    assert expected == error.text
 
 
 def test_all_faults_stand_in_one_error() -> None:
     """The faults of a folder come together, each on its line, and are counted."""
     error = CatalogError([FAULT, Fault("m/02_b", "it is a symbolic link", "put the folder itself there")])
 
-    assert str(error).splitlines() == [
+    assert error.text.splitlines() == [
         "2 faults in the migrations; nothing was run:",
         "  m/01_a/apply.sql:4: COMMIT would end or begin a transaction; take it out",
         "  m/02_b: it is a symbolic link; put the folder itself there",

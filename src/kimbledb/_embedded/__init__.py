@@ -72,7 +72,7 @@ async def embedded(data_dir: str | os.PathLike[str] | None = None) -> AsyncItera
 async def embedded_for_tests(archive_dir: str | os.PathLike[str] | None = None) -> AsyncIterator[str]:
     """Start a private PostgreSQL for a run of tests, and stop it at the end.
 
-    Its data are temporary. They lie in memory if enough is free and no variable such as TMPDIR chooses another place.
+    Its data are temporary. They are in memory if enough is free and no variable such as TMPDIR names another place.
 
     Args:
         archive_dir: The folder that keeps a copy of the data: the next call with the same folder begins with all

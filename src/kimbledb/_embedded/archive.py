@@ -1,7 +1,7 @@
 """The file that keeps a stopped server's data, so that the next server for tests starts from a copy.
 
-A run of tests works on temporary data, which are not synced and may lie in memory. Data that
-are used in place would have to be synced, or a power failure would spoil them; and two runs
+A run of tests works on temporary data, which are not synced and may be in memory. Data that
+are used in place would have to be synced, or a power failure would damage them; and two runs
 could not use them at the same time. The file is written beside its place and renamed when it
 is complete, so that runs may come at the same time and be killed at any moment.
 """
@@ -76,7 +76,7 @@ class Archive:
                     _place(file, member, data, launcher.account)
             self._databases = _databases(data)
         except (OSError, EOFError, tarfile.TarError):
-            # Missing, or spoiled: the data are made anew.
+            # Missing or damaged: the data are made anew.
             shutil.rmtree(data, ignore_errors=True)
             return None
         return mark["password"]

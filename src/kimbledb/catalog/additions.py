@@ -1,4 +1,4 @@
-"""What tools add to a script and kimbledb does by itself, taken off: each in words, for the plan.
+"""Remove statements that other tools add to a script and that kimbledb runs by itself; name each for the plan.
 
 These are the BEGIN and the COMMIT around a script, extensions that are made in a schema of their own, what pg_dump writes
 for its session, and the revisions that Alembic records.
@@ -22,7 +22,7 @@ _DUMP: Final = (
     "SELECT pg_catalog.set_config('search_path', '', false);",
 )
 _HEAD_LENGTH: Final = 4000
-#: What stands above a revision that Alembic wrote as SQL.
+#: The comment above a revision that Alembic wrote as SQL.
 _REVISION: Final = re.compile(r"^-- Running (?:up|down)grade ", re.MULTILINE)
 _EXTENSION: Final = re.compile(r"\bextension\b", re.IGNORECASE)
 
@@ -32,7 +32,7 @@ class Plain:
     """A script without what was taken off it."""
 
     script: Script
-    #: What was taken off, a line each.
+    #: The removed statements, a line each.
     remarks: tuple[str, ...] = ()
     #: The extensions that it made, which are made before it now.
     extensions: tuple[Extension, ...] = ()

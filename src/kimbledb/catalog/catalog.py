@@ -45,7 +45,8 @@ class Catalog:
                 two alternatives are both the default, or ``faults`` is not empty. What only the built-in catalog has
                 may be required: ``Catalog.builtin() + catalog`` has both.
         """
-        self.source = source
+        #: The origin of the migrations, for messages: a path, or ``built-in``.
+        self.source: str = source
         self._content = _checked(migrations, faults)
 
     @property
@@ -111,6 +112,9 @@ class Catalog:
         Where a number of ``other`` is not above all numbers of this catalog, its numbers are raised by the highest of
         these: after the 35 built-in migrations, the first of a folder is number 36.
 
+        Args:
+            other: The catalog whose migrations come after those of this one.
+
         Raises:
             CatalogError: Two migrations have the same name, or the catalogs do not fit together in another way.
         """
@@ -133,17 +137,24 @@ class Catalog:
     def __getitem__(self, key: str | int) -> Migration:
         """Return a migration by its name or its number.
 
+        Args:
+            key: The name, such as ``api-cost-tracking.sql``, or the number.
+
         Raises:
             UnknownMigrationError: The catalog has no such migration. The error suggests similar names. It is also a
                 ``KeyError``, as for any mapping.
         """
-        found = self._content.by_number.get(key) if isinstance(key, int) else self._content.by_name.get(key)
+        found = self.get(key)
         if found is None:
             raise UnknownMigrationError(key, near(key, self._content.by_name) if isinstance(key, str) else ())
         return found
 
     def get(self, key: str | int) -> Migration | None:
-        """Return a migration by its name or its number, or None if the catalog has no such migration."""
+        """Return a migration by its name or its number, or None if the catalog has no such migration.
+
+        Args:
+            key: The name, such as ``api-cost-tracking.sql``, or the number.
+        """
         return self._content.by_number.get(key) if isinstance(key, int) else self._content.by_name.get(key)
 
     def providers(self, name: str) -> tuple[Migration, ...]:
@@ -155,7 +166,11 @@ class Catalog:
         return self._content.providers.get(name, ())
 
     def has(self, name: str) -> bool:
-        """Return whether a name is that of a migration, or of a thing that a migration provides."""
+        """Return whether a name is that of a migration, or of a thing that a migration provides.
+
+        Args:
+            name: The name of a migration, or a thing as ``provides`` in migration.toml names it.
+        """
         return name in self or name in self._content.providers
 
     @property
@@ -333,7 +348,11 @@ class _Late(Catalog):
 _builtin: Catalog | None = None
 
 
-#: A catalog as callers pass it: one, or the path of its folder, which is read as late as can be; None for the built-in one.
+#: A catalog as callers pass it: a ``Catalog``, the path of its folder, or None for the built-in one.
+#:
+#: ``Catalog.from_directory()`` reads every file, and reports all faults at once. By a path, as by ``--catalog``, the files
+#: are only hashed at first. A migration that history holds with the same checksum was checked when it was applied, and is
+#: not parsed again, unless the call rolls it back or verifies it.
 CatalogLike: TypeAlias = Catalog | str | os.PathLike[str] | None
 
 
@@ -379,7 +398,7 @@ def _read(
 ) -> tuple[list[Migration], list[Fault]]:
     from kimbledb.catalog import directories
 
-    # What is read stays: the search would take a quarter of the time of a large folder.
+    # The values stay alive: a garbage collection would take a quarter of the time of a large folder.
     with uncollected():
         return directories.read(root, declared=declared, seen=seen, held=held)
 

@@ -26,11 +26,12 @@ _HASHED: Final = ("apply.sql", "hosted.sql", "migration.toml")
 _MOST_DIGITS: Final = 18
 #: A larger file is left to the readers, which know the limit.
 _MOST_BYTES: Final = 1 << 20
-_FLAGS: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+#: O_NOFOLLOW: an entry that becomes a link after it was listed is not followed. O_NONBLOCK: a named pipe is not waited for.
+FLAGS: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 class Checksums(NamedTuple):
-    """What hashing shows of a catalog."""
+    """The checksums of a catalog's files."""
 
     #: The checksum of each migration, by its name.
     of: Mapping[str, str]
@@ -39,7 +40,7 @@ class Checksums(NamedTuple):
 
 
 class Seen:
-    """What hashing read of a migration: where history holds its checksum, it need not be read again."""
+    """A migration as hashed: if history holds its checksum, its files need no parsing."""
 
     def __init__(self, checksum: str, files: Collection[str], texts: Mapping[str, str]) -> None:
         """Note it.
@@ -176,7 +177,7 @@ def _list(folder: str) -> list[str]:
 
 
 def _read(path: str) -> bytes:
-    descriptor = os.open(path, _FLAGS)
+    descriptor = os.open(path, FLAGS)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST_BYTES:

@@ -12,6 +12,7 @@ from kimbledb.catalog.checksums import Seen
 from kimbledb.catalog.reading import Entry, Folder
 from kimbledb.model.fault import Fault
 from kimbledb.model.migration import Migration
+from kimbledb.model.text import few
 
 #: The search for the folder that the caller meant: levels below the given folder, and folders of each level.
 _DEEPEST_LOOK: Final = 2
@@ -84,8 +85,7 @@ def _elsewhere(folder: Folder, owner: other_tools.Owner) -> Fault:
 def _nothing_in(folder: Folder) -> Fault:
     """Return the fault of a folder without migrations: its entries, and the folder that the caller may have meant."""
     names = [entry.name for entry in folder.entries]
-    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    holds = f"it holds {shown}, and no migration" if names else "it is empty"
+    holds = f"it holds {few(names)}, and no migration" if names else "it is empty"
     programs = next(((name, whose) for name in names if (whose := other_tools.owner_of_program(name))), None)
     if programs is not None:
         holds = f"it holds no SQL; {programs[0]} may be a migration of {programs[1]}"

@@ -23,13 +23,15 @@ from kimbledb.model.migration import Migration
 from kimbledb.model.script import Part, Script
 
 _UNUSED: Final = "line {line} of its way back cannot run in a transaction, so that it is not used: {statement}"
+#: The first line of a script of sqlx that is to run outside of a transaction.
+NO_TRANSACTION: Final = "-- no-transaction"
 #: Numbers are stored as bigint.
 _MOST_DIGITS: Final = 18
 
 
 @frozen(kw_only=True, eq=False)
 class Draft:
-    """What a reader found of one migration."""
+    """One migration as a reader found it, before it is checked."""
 
     #: Its name, as the users of its tool say it.
     name: str
@@ -49,7 +51,7 @@ class Draft:
     requires: tuple[str, ...] | None = None
     #: Whether it is applied again whenever its text has changed.
     repeatable: bool = False
-    #: What its reader took off, or did not read, a line each.
+    #: The parts that its reader removed or did not read, a line each.
     remarks: tuple[str, ...] = ()
     #: Whether a SET without LOCAL ends with the transaction: the tool's users did not write the script for kimbledb.
     #: Else it is a fault.
@@ -78,7 +80,7 @@ def migrations_of(folder: Folder, drafts: Sequence[Draft], faults: list[Fault]) 
         beside = (whole, single.get(draft.name, {}))
         migration = _migration_of(draft, number, before, folder, beside, source, together, faults)
         migrations.append(migration)
-        # What is applied again comes after all others by itself.
+        # A repeatable migration sorts after all others by itself.
         before = () if draft.repeatable else (migration.name,)
     return migrations
 
@@ -179,7 +181,7 @@ def _way_back(draft: Draft, remarks: list[str], faults: list[Fault]) -> Script |
 
 def _declared_in(folder: Folder) -> Source | None:
     """Return the file with the declarations of a folder's migrations, or None if there is none."""
-    beside = next((entry for entry in folder.entries if entry.name == declared.FILE and not entry.is_folder), None)
+    beside = folder.file(declared.FILE)
     if folder.declared is None and beside is not None:
         return reading.declarations_in(beside, f"{folder.shown}/{declared.FILE}")
     return folder.declared
@@ -189,7 +191,7 @@ def _facts_in(
     folder: Folder, names: Sequence[str], faults: list[Fault]
 ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """Return the facts in the catalog.toml beside files: those of all migrations, and those of single ones."""
-    entry = next((each for each in folder.entries if each.name == facts.WHOLE and not each.is_folder), None)
+    entry = folder.file(facts.WHOLE)
     script = None if entry is None else reading.read_script(entry, f"{folder.shown}/{facts.WHOLE}", faults)
     return ({}, {}) if script is None else facts.of_files(script.text, folder.shown, frozenset(names), faults)
 

@@ -1,4 +1,4 @@
-"""What pg_dump and Alembic write beside the schema, and extensions that are made in a schema, found and taken off."""
+"""Find and remove the settings that pg_dump and Alembic write beside the schema, and a schema named by CREATE EXTENSION."""
 
 from __future__ import annotations
 
@@ -28,11 +28,19 @@ _EXTENSION: Final = re.compile(
 _RECORDS: Final = re.compile(
     r"(?:create\s+table|drop\s+table|insert\s+into|update|delete\s+from)\s+(?:\w+\.)?alembic_version\b", re.IGNORECASE
 )
+#: A statement on the tables of kimbledb's history, or on what belongs to them, by its first words.
+_HISTORY: Final = re.compile(
+    r"(?:create\s+(?:table|function)|alter\s+(?:table(?:\s+only)?|sequence|function)"
+    r"|comment\s+on\s+(?:table|column|function)"
+    r"|create\s+(?:trigger|policy)\s+\w+\s[\w\s]*?\bon|(?:grant|revoke)\s[\w\s,()]*?\bon\s+(?:table|function|sequence))"
+    r"\s+(?:\w+\.)?migration_(?:history|log)(?:_is_append_only|_id_seq)?\b",
+    re.IGNORECASE,
+)
 _ON_EXTENSION: Final = re.compile(r"comment\s+on\s+extension\b", re.IGNORECASE)
 
 
 def without_session(script: Script, remarks: list[str]) -> Script:
-    """Return a dump without the settings of its session, without owners, and without the schema public itself.
+    """Return a dump without the settings of its session, owners, the schema public itself and kimbledb's history.
 
     Other settings end with the transaction.
 
@@ -45,6 +53,7 @@ def without_session(script: Script, remarks: list[str]) -> Script:
         ("the settings of its session", lambda each: _SESSION.match(each.skeleton) is not None),
         ("the owners of its objects: they belong to the role that migrates", _is_owner),
         ("the schema public itself", lambda each: _PUBLIC.match(each.skeleton) is not None),
+        ("the tables of kimbledb's history", lambda each: _HISTORY.match(each.skeleton) is not None),
         ("comments on extensions", lambda each: _ON_EXTENSION.match(each.skeleton) is not None),
     )
     for what, unwanted in kinds:

@@ -80,8 +80,10 @@ def _is_renames(value: object) -> bool:
     )
 
 
-#: The keys of migration.toml: the form of each value in words, and the check of it.
-_KEYS: Final[Mapping[str, tuple[str, Callable[[object], bool]]]] = {
+#: Keys with the form of each value in words, and the check of it.
+_Keys = Mapping[str, tuple[str, Callable[[object], bool]]]
+#: The keys of migration.toml.
+_KEYS: Final[_Keys] = {
     "title": ("a text", _is_text),
     "purpose": ("a text", _is_text),
     "status": ("a text", _is_text),
@@ -106,12 +108,14 @@ _KEYS: Final[Mapping[str, tuple[str, Callable[[object], bool]]]] = {
     "formerly": ('a table such as "column purchases.total" = "orders.sum"', _is_renames),
     "supersedes": ("a list of SHA-256 checksums in hexadecimal", _is_checksums),
 }
-#: The keys of catalog.toml, as those of migration.toml. Each is a fact of every migration.
-_KEYS_OF_WHOLE: Final[Mapping[str, tuple[str, Callable[[object], bool]]]] = {"closed": ("true or false", _is_flag)}
+#: The keys of catalog.toml. Each is a fact of every migration.
+_KEYS_OF_WHOLE: Final[_Keys] = {"closed": ("true or false", _is_flag)}
 #: The keys that a comment at the head of a script may set, for formats without migration.toml.
-_HEAD_KEYS: Final = ("deletes", "demands", "extensions", "reaches", "repeatable", "transactional")
+_HEAD_KEYS: Final[_Keys] = {
+    key: _KEYS[key] for key in ("deletes", "demands", "extensions", "reaches", "repeatable", "transactional")
+}
 #: The keys that a catalog.toml beside files may set for all of them.
-_KEYS_OF_FILES: Final = ("extensions", "reaches")
+_KEYS_OF_FILES: Final[_Keys] = {key: _KEYS[key] for key in ("extensions", "reaches")}
 #: Keys of earlier versions, which a person wrote.
 _RECORDED: Final = ("creates", "changes", "drops")
 _RECORDED_CURE: Final = "remove it: `kimbledb declare` records the objects of each migration in its declared.toml"
@@ -142,7 +146,7 @@ def read(text: str | None, folder: str, faults: list[Fault]) -> dict[str, Any] |
             # A file with so many unknown keys is another file: no similar keys are suggested.
             faults.append(_unknown_key(key, _KEYS if len(faults) < MOST_LISTED else {}, path, places.line_of(key)))
         elif not known[1](value):
-            faults.append(_wrong_value(key, value, path, places.line_of(key)))
+            faults.append(_wrong_value(key, value, _KEYS, path, places.line_of(key)))
         else:
             facts[key] = _converted(key, value)
     return facts
@@ -163,17 +167,7 @@ def of_catalog(text: str | None, folder: str, faults: list[Fault]) -> dict[str, 
     table = None if text is None else toml.read(text, path, faults)
     if text is None or table is None:
         return {}
-    places = toml.Keys(text)
-    facts: dict[str, Any] = {}
-    for key, value in table.items():
-        known = _KEYS_OF_WHOLE.get(key)
-        if known is None:
-            faults.append(_unknown_key(key, _KEYS_OF_WHOLE, path, places.line_of(key)))
-        elif not known[1](value):
-            faults.append(Fault(path, f"{key} is {value!r}", f"it must be {known[0]}", places.line_of(key)))
-        else:
-            facts[key] = value
-    return facts
+    return _checked(table, _KEYS_OF_WHOLE, path, toml.Keys(text).line_of, faults)
 
 
 def of_files(
@@ -197,27 +191,27 @@ def of_files(
     for key, value in (toml.read(text, path, faults) or {}).items():
         line = places.line_of(key)
         if key in names and isinstance(value, dict):
-            single[key] = _checked(value, _HEAD_KEYS, path, line, faults)
+            single[key] = _checked(value, _HEAD_KEYS, path, dict.fromkeys(value, line).get, faults)
         elif key in _KEYS_OF_WHOLE:
             message = "files have no hosted.sql, which opens what is closed"
             faults.append(Fault(path, message, "give each migration a folder, such as 01_base-tables/apply.sql", line))
         elif key in _KEYS_OF_FILES:
-            whole |= _checked({key: value}, _KEYS_OF_FILES, path, line, faults)
+            whole |= _checked({key: value}, _KEYS_OF_FILES, path, places.line_of, faults)
         else:
             faults.append(_unknown_key(key, dict.fromkeys((*_KEYS_OF_FILES, *names)), path, line))
     return whole, single
 
 
 def _checked(
-    table: Mapping[str, Any], known: Collection[str], path: str, line: int | None, faults: list[Fault]
+    table: Mapping[str, Any], known: _Keys, path: str, line_of: Callable[[str], int | None], faults: list[Fault]
 ) -> dict[str, Any]:
     """Return the facts of a table whose keys and values are right."""
     facts: dict[str, Any] = {}
     for key, value in table.items():
         if key not in known:
-            faults.append(_unknown_key(key, dict.fromkeys(known), path, line))
-        elif not _KEYS[key][1](value):
-            faults.append(_wrong_value(key, value, path, line))
+            faults.append(_unknown_key(key, known, path, line_of(key)))
+        elif not known[key][1](value):
+            faults.append(_wrong_value(key, value, known, path, line_of(key)))
         else:
             facts[key] = _converted(key, value)
     return facts
@@ -259,15 +253,15 @@ def of_head(script: Script, faults: list[Fault]) -> dict[str, Any]:
             if key not in _HEAD_KEYS:
                 cure = f"the keys of such a comment are: {', '.join(_HEAD_KEYS)}"
                 faults.append(Fault(path, f"there is no key {key}", cure, number))
-            elif not _KEYS[key][1](value):
-                faults.append(_wrong_value(key, value, path, number))
+            elif not _HEAD_KEYS[key][1](value):
+                faults.append(_wrong_value(key, value, _HEAD_KEYS, path, number))
             else:
                 facts[key] = _converted(key, value)
     return facts
 
 
-def _wrong_value(key: str, value: object, path: str, line: int | None) -> Fault:
-    return Fault(path, f"{key} is {value!r}", f"it must be {_KEYS[key][0]}", line)
+def _wrong_value(key: str, value: object, known: _Keys, path: str, line: int | None) -> Fault:
+    return Fault(path, f"{key} is {value!r}", f"it must be {known[key][0]}", line)
 
 
 def _converted(key: str, value: Any) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from attrs import frozen
 
 from kimbledb.catalog import reading
-from kimbledb.catalog.reading import Entry, Folder, read_script
+from kimbledb.catalog.reading import Entry, Folder, read_script, script_of
 from kimbledb.model.fault import Fault
 from kimbledb.model.script import Script
 
@@ -70,7 +70,7 @@ def named_files(
             message = f"it is a migration that a program makes (.{entry.name.rpartition('.')[2]}), and cannot be read"
             faults.append(Fault(path, message, "write its SQL as a script in its place"))
             continue
-        yield NamedFile(entry.name, match, read_script(entry, path, faults) or Script(path, ""))
+        yield NamedFile(entry.name, match, script_of(entry, path, faults))
 
 
 def _misnamed(entry: Entry, path: str, mark: re.Pattern[str]) -> Iterator[Fault]:

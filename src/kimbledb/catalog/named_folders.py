@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from attrs import frozen
 
 from kimbledb.catalog import reading
-from kimbledb.catalog.reading import Entry, Folder, read_script
+from kimbledb.catalog.reading import Folder, script_of
 from kimbledb.model.fault import Fault
 from kimbledb.model.script import Script
 
@@ -22,8 +22,6 @@ class NamedFolder:
     path: str
     #: The wanted files that it holds, by name.
     scripts: Mapping[str, Script]
-    #: The names of all files and folders in it.
-    present: frozenset[str]
 
 
 def named_folders(folder: Folder, files: tuple[str, ...], faults: list[Fault]) -> list[NamedFolder]:
@@ -41,13 +39,9 @@ def named_folders(folder: Folder, files: tuple[str, ...], faults: list[Fault]) -
         path = f"{folder.shown}/{entry.name}"
         inside = {each.name: each for each in reading.list_entries(entry.where, path, faults, folder.home)}
         if files[0] in inside:
-            scripts = {name: _read(inside[name], f"{path}/{name}", faults) for name in files if name in inside}
-            found.append(NamedFolder(entry.name, path, scripts, frozenset(inside)))
+            scripts = {name: script_of(inside[name], f"{path}/{name}", faults) for name in files if name in inside}
+            found.append(NamedFolder(entry.name, path, scripts))
         elif any(each.is_script for each in inside.values()):
             message = "the file is missing, and the other scripts of the folder would never run"
             faults.append(Fault(f"{path}/{files[0]}", message, "write it, or move the folder elsewhere"))
     return found
-
-
-def _read(entry: Entry, path: str, faults: list[Fault]) -> Script:
-    return read_script(entry, path, faults) or Script(path, "")

@@ -26,7 +26,7 @@ class History:
     schema: str | None = None
     #: The condition that holds for the row of an applied migration.
     applied: str = "true"
-    #: What a row calls its migration, as an expression over its columns; None where that is the first of ``columns``.
+    #: The name of a row's migration, as an expression over its columns; None for the first of ``columns``.
     calls: str | None = None
     #: The condition that holds for the row of a migration that failed, or was interrupted.
     failed: str = "false"
@@ -50,7 +50,7 @@ class Tool:
     parts: tuple[str, ...] = ()
     #: Whether a format reads the folder of its migrations.
     is_read: bool = False
-    #: How to make such a folder readable.
+    #: The cure that makes such a folder readable.
     cure: str = (
         "give each migration its own folder, such as 01_base-tables, with the change in apply.sql "
         "and its rollback in rollback.sql"

@@ -17,12 +17,12 @@ from typing import Final, NamedTuple
 from attrs import field, frozen
 
 from kimbledb.catalog import other_tools
-from kimbledb.catalog.checksums import Seen
+from kimbledb.catalog.checksums import FLAGS, Seen
 from kimbledb.catalog.declared import Source
 from kimbledb.model.fault import Fault
 from kimbledb.model.script import Script
 
-#: How many folders, and how many scripts, of a folder are looked at for another tool's marks: each of them, or most, has them.
+#: The most subfolders, and the most scripts, that are searched for another tool's marks: all of them, or most, have them.
 LOOKED_AT: Final = 5
 #: Bytes of one read: most files are smaller.
 _PIECE: Final = 64 * 1024
@@ -71,7 +71,7 @@ class Folder:
     entries: tuple[Entry, ...]
     #: The file with the declarations of all migrations, if the caller named one that lies elsewhere.
     declared: Source | None = None
-    #: What hashing has read of migrations, by their names; nothing where it has not.
+    #: The hashed migrations, by name; empty if nothing was hashed.
     seen: Mapping[str, Seen] = field(factory=dict)
     #: The checksum of each migration that history holds, by its name; none where no history is known.
     held: Mapping[str, str] = field(factory=dict)
@@ -100,6 +100,10 @@ class Folder:
         shown, home = shown or str(root), os.path.realpath(root)
         entries = [each for each in list_entries(root, shown, faults, home) if not each.is_passed_over]
         return cls(shown, home, tuple(entries), declared, seen or {}, held or {})
+
+    def file(self, name: str) -> Entry | None:
+        """Return the file of a name, or None if there is none."""
+        return next((each for each in self.entries if each.name == name and not each.is_folder), None)
 
     @cached_property
     def owner(self) -> other_tools.Owner | None:
@@ -215,6 +219,17 @@ def read_script(entry: Entry, path: str, faults: list[Fault]) -> Script | None:
     return Script.of_file(path, text)
 
 
+def script_of(entry: Entry, path: str, faults: list[Fault]) -> Script:
+    """Return the text of a file; an empty one if the file has a fault, which keeps the catalog from being made.
+
+    Args:
+        entry: The file.
+        path: Its path, to be shown.
+        faults: Receives the fault.
+    """
+    return read_script(entry, path, faults) or Script(path, "")
+
+
 def declarations_in(entry: Entry, path: str) -> Source:
     """Return a file with declarations, which is read at its first use.
 
@@ -232,9 +247,7 @@ def _text_of(entry: Entry, path: str, faults: list[Fault]) -> str | None:
 
 def _read_bytes(where: str) -> bytes | None:
     """Return the content of a file, up to one piece more than the limit; None for anything but a regular file."""
-    # O_NOFOLLOW: an entry that becomes a link after it was listed is not followed. O_NONBLOCK: a named pipe is not waited for.
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(where, flags)
+    descriptor = os.open(where, FLAGS)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):

@@ -76,7 +76,7 @@ def new_migration(
     for needed in requires:
         if not (catalog.has(needed) or (base is None and Catalog.builtin().has(needed))):
             catalog[needed]
-    facts = _facts(title or re.sub("[-_]", " ", stem), requires)
+    facts = _facts(title or naming.title_of(stem), requires)
     folder = root / f"{_next_number(migrations):02}_{stem}"
     try:
         folder.mkdir(parents=True)

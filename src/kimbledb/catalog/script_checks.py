@@ -11,7 +11,7 @@ from kimbledb.model.fault import Fault
 from kimbledb.model.script import Part, Script
 
 if TYPE_CHECKING:
-    from kimbledb.catalog.statements import Problem
+    from kimbledb.catalog.script_problems import Problem
 
 # Late: the patterns of statements take 15 ms, and no script is checked where history holds all of them.
 
@@ -25,10 +25,10 @@ def check_script(script: Script, faults: list[Fault], *, transactional: bool, pa
         transactional: Whether the script will run in a transaction.
         part: The script's part of its migration.
     """
-    from kimbledb.catalog import statements
+    from kimbledb.catalog.script_problems import find_problems
 
     _check_directive(script, faults, forward=part != "rollback")
-    faults.extend(_faults_of(script, statements.find_problems(script.text, transactional=transactional, part=part)))
+    faults.extend(_faults_of(script, find_problems(script.text, transactional=transactional, part=part)))
 
 
 def check_queries(script: Script, faults: list[Fault]) -> None:
@@ -38,9 +38,9 @@ def check_queries(script: Script, faults: list[Fault]) -> None:
         script: The script.
         faults: Receives the faults, each with its line.
     """
-    from kimbledb.catalog import statements
+    from kimbledb.catalog.named_queries import read_named_queries
 
-    faults.extend(_faults_of(script, statements.read_named_queries(script)[1]))
+    faults.extend(_faults_of(script, read_named_queries(script)[1]))
 
 
 def has_directive(entry: Entry, path: str, faults: list[Fault]) -> bool:
@@ -68,7 +68,7 @@ def _check_directive(script: Script, faults: list[Fault], *, forward: bool) -> b
             "keep the migration in a folder's apply.sql, move the rollback to that folder's rollback.sql, "
             "and remove the directives"
         )
-    from kimbledb.catalog.statements import Problem
+    from kimbledb.catalog.script_problems import Problem
 
     faults.extend(_faults_of(script, [Problem(directive.offset, message, cure)]))
     return True

@@ -12,6 +12,6 @@ if TYPE_CHECKING:
 def named_queries(script: Script) -> tuple[VerificationQuery, ...]:
     """Return the named queries of a verify.sql without faults."""
     # Late: its patterns take 15 ms, and a start with nothing to do runs no check.
-    from kimbledb.catalog import statements
+    from kimbledb.catalog.named_queries import read_named_queries
 
-    return tuple(statements.read_named_queries(script)[0])
+    return tuple(read_named_queries(script)[0])

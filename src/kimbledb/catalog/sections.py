@@ -12,6 +12,7 @@ from typing import Final
 from attrs import evolve, frozen
 
 from kimbledb.catalog import statements
+from kimbledb.catalog.script_problems import ends_transaction
 from kimbledb.catalog.statements import Statement
 from kimbledb.model.script import Script
 
@@ -31,7 +32,7 @@ class Mark:
     #: The offset of its first character, and that of the end of its line.
     start: int
     end: int
-    #: What the pattern's group holds.
+    #: The meaning of the pattern's group.
     word: str
 
 
@@ -67,14 +68,17 @@ def up_to(script: Script, end: int) -> Script:
     return evolve(script, text=script.text[:end])
 
 
-def since(script: Script, start: int) -> Script:
-    """Return the rest of a script from the beginning of a line on.
+def parted(script: Script, start: int | None) -> tuple[Script, Script | None]:
+    """Return a migration and its rollback, which stand in one script.
 
     Args:
         script: The script.
-        start: The offset of the line's first character.
+        start: The offset of the rollback, which begins a line; None where the script holds the migration alone.
     """
-    return evolve(script, text=script.text[start:], first_line=script.line_and_column(start)[0])
+    if start is None:
+        return script, None
+    rollback = evolve(script, text=script.text[start:], first_line=script.line_and_column(start)[0])
+    return up_to(script, start), rollback
 
 
 def holds_sql(script: Script) -> bool:
@@ -101,7 +105,7 @@ def without_transaction(script: Script, *, rolled_back: bool = False) -> Script:
     ending = _ROLLS_BACK if rolled_back else _COMMITS
     if len(every) < 2 or ending.fullmatch(every[-1].skeleton) is None:
         return script
-    if any(statements.ends_transaction(each.skeleton) for each in every[1:-1]):
+    if any(ends_transaction(each.skeleton) for each in every[1:-1]):
         return script
     return without(script, map(_span, (first, every[-1])))
 

@@ -11,7 +11,6 @@ from kimbledb.model.check import VerificationQuery
 from kimbledb.model.fault import Fault
 from kimbledb.model.script import Script
 
-_READS: Final = re.compile(r"(?:(?:select|with|values|table)\b|\()", re.IGNORECASE)
 _BLOCK: Final = re.compile(r"do\b", re.IGNORECASE)
 #: It changes no result.
 _QUIET: Final = re.compile(r"set\s+(?:local\s+|session\s+)?client_min_messages\b", re.IGNORECASE)
@@ -38,7 +37,7 @@ def checks_of(script: Script, faults: list[Fault]) -> tuple[tuple[VerificationQu
     remarks: list[str] = []
     for each in statements.split(bare.text):
         line, _ = bare.line_and_column(each.start)
-        if _READS.match(each.skeleton) or _BLOCK.match(each.skeleton):
+        if statements.is_query(each.skeleton) or _BLOCK.match(each.skeleton):
             checks.append(VerificationQuery(f"line {line}", each.text, runs=True, line=line))
         elif _QUIET.match(each.skeleton) is None:
             shown = " ".join(each.skeleton.split()[:3])

@@ -47,7 +47,7 @@ def _database() -> argparse.ArgumentParser:
     database.add_argument(
         "--declared", metavar="FILE", help="the declarations of the catalog, where `declare --output` wrote them"
     )
-    database.add_argument("--deadline", type=float, metavar="SECONDS", help="for the whole call (600)")
+    database.add_argument("--deadline", type=float, metavar="SECONDS", help="the time for the whole call (600)")
     database.add_argument("--json", action="store_true", help="print one JSON value on standard output")
     loudness = database.add_mutually_exclusive_group()
     loudness.add_argument("-q", "--quiet", action="store_true", help="print what is asked for and errors, no progress")
@@ -57,8 +57,10 @@ def _database() -> argparse.ArgumentParser:
 
 def _limits() -> argparse.ArgumentParser:
     limits = argparse.ArgumentParser(add_help=False)
-    limits.add_argument("--to", type=name_or_number, metavar="MIGRATION", help="that one and all it needs, no more")
-    limits.add_argument("--phase", type=int, help="that phase and all it needs, no more")
+    limits.add_argument(
+        "--to", type=name_or_number, metavar="MIGRATION", help="only that migration and all that it needs"
+    )
+    limits.add_argument("--phase", type=int, help="only that phase and all that it needs")
     limits.add_argument(
         "--prefer", action="append", default=[], metavar="MIGRATION", help="take this alternative; may be repeated"
     )
@@ -99,5 +101,11 @@ def _many() -> argparse.ArgumentParser:
         default=8,
         metavar="N",
         help="with several --schema: the most connections that are open at once (8)",
+    )
+    many.add_argument(
+        "--per-server",
+        type=int,
+        metavar="N",
+        help="with several --schema: the most of these connections to one server (no limit of its own)",
     )
     return many

@@ -1,4 +1,4 @@
-"""One call of the command line: what its arguments say, and where its output goes."""
+"""One call of the command line: its arguments, its configuration, and its output."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from kimbledb.model.text import few, printable
 from kimbledb.server.options import Options
 from kimbledb.server.targets import target_of
 
-#: What SIGINT and SIGTERM do while somebody is asked: nothing is under way that would need an end.
+#: The action of SIGINT and SIGTERM during a prompt: no work is under way that would need an orderly end.
 _WHILE_ASKING: Final = ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL))
 
 
@@ -47,7 +47,15 @@ class Call:
     @cached_property
     def catalog(self) -> Catalog:
         declared = getattr(self.given, "declared", None)
-        names = self.given.catalog or self._configuration.catalog or [BUILTIN]
+        names = self.given.catalog or self._configuration.catalog
+        if not names:
+            names = [BUILTIN]
+            # `new` and `declare` take this folder unless another is named, and the others do not.
+            if Path(self.folder).is_dir():
+                self._tell(
+                    f"with the built-in migrations, since no catalog is named; for the folder {self.folder} pass "
+                    f"--catalog {self.folder}, or set catalog in pyproject.toml"
+                )
         folders = [name for name in names if name != BUILTIN]
         if declared is not None and len(folders) != 1:
             raise ConfigurationError("--declared is for the one folder of --catalog", hint="name both, or neither")
@@ -63,12 +71,16 @@ class Call:
         return joined
 
     @property
+    def folder(self) -> str:
+        return self._configuration.folder
+
+    @property
     def schema(self) -> str | None:
         return self.schemas[0]
 
     @cached_property
     def schemas(self) -> list[str | None]:
-        """The target schemas, each once: of the call, else of the project; None for the default."""
+        """The target schemas without duplicates: those of the call, else that of the project; None for the default."""
         return [*dict.fromkeys(self.given.schema or ())] or [self._configuration.schema]
 
     @property
@@ -79,10 +91,10 @@ class Call:
             options = evolve(options, refuse_hazards=refused)
         if getattr(given, "or_wait", False):
             options = evolve(options, or_wait=True)
-        if self.given.direct_dsn is not None:
-            options = evolve(options, direct_dsn=self.given.direct_dsn)
-        if self.given.deadline is not None:
-            options = evolve(options, deadline=self.given.deadline)
+        if given.direct_dsn is not None:
+            options = evolve(options, direct_dsn=given.direct_dsn)
+        if given.deadline is not None:
+            options = evolve(options, deadline=given.deadline)
         return options
 
     @property
@@ -136,7 +148,7 @@ class Call:
                 self._tell("the throwaway server is gone with its data; --embedded DIR keeps them")
 
     def _tell(self, text: str) -> None:
-        """Say where the call is at work: on standard error, since a file may be on standard output."""
+        """Name the server, database and schema on standard error, since standard output may be a file."""
         if not self._is_quiet:
             print(f"kimbledb: {printable(text)}", file=sys.stderr)
 

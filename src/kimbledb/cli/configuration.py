@@ -1,4 +1,4 @@
-"""``[tool.kimbledb]`` of pyproject.toml: what a project would otherwise repeat in every call.
+"""``[tool.kimbledb]`` of pyproject.toml: the arguments that a project would otherwise repeat in every call.
 
     [tool.kimbledb]
     catalog = ["builtin", "migrations"]
@@ -25,7 +25,14 @@ from kimbledb.model.names import near
 from kimbledb.server.options import Options
 
 _FILE: Final = "pyproject.toml"
-_KEYS: Final = ("catalog", "schema", "options")
+#: The keys of the table, each with its meaning.
+KEYS: Final = {
+    "catalog": "The catalogs, as ``--catalog`` takes them: folders of migrations, or ``builtin`` for the built-in ones; one "
+    "text, or a list of which each builds on those before it. Default: the built-in ones. ``declare`` and ``new`` work "
+    "in the last folder of the list, else in ``migrations``.",
+    "schema": "The target schema, as ``--schema`` takes it. Default: ``public``.",
+    "options": "A table with the options below.",
+}
 #: The name of the built-in catalog; a folder of that name is written ``./builtin``.
 BUILTIN: Final = "builtin"
 
@@ -34,18 +41,23 @@ BUILTIN: Final = "builtin"
 class Configuration:
     """The values of ``[tool.kimbledb]``."""
 
-    #: The catalogs, as ``--catalog`` takes them.
+    #: The catalogs, as ``--catalog`` takes them: relative to the current folder, or absolute.
     catalog: tuple[str, ...] = ()
     #: The target schema, or None.
     schema: str | None = None
     options: Options = field(factory=Options)
+
+    @property
+    def folder(self) -> str:
+        """The folder of the project's own migrations: the last catalog, which builds on the others; else ``migrations``."""
+        return next((each for each in reversed(self.catalog) if each != BUILTIN), "migrations")
 
 
 def read(folder: Path) -> Configuration:
     """Return the configuration of a folder, empty where there is none.
 
     Args:
-        folder: The folder; its parents are looked at, too.
+        folder: The folder. The file may also be in one of its parents.
 
     Raises:
         ConfigurationError: The file is not TOML, or a value cannot be used.
@@ -56,16 +68,16 @@ def read(folder: Path) -> Configuration:
     try:
         found = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError:
-        return Configuration()  # it is somebody else's
+        return Configuration()  # a file that the caller may not read is not the caller's project
     except ValueError as error:
         raise ConfigurationError(f"{file} is not TOML: {error}", hint="correct the file") from None
     table = found.get("tool", {})
     table = table.get("kimbledb", {}) if isinstance(table, dict) else {}
     if not isinstance(table, dict):
         raise ConfigurationError(f"{file}: tool.kimbledb is no table", hint="write [tool.kimbledb]")
-    _check(table, _KEYS, f"{file}, [tool.kimbledb]")
+    _check(table, tuple(KEYS), f"{file}, [tool.kimbledb]")
     return Configuration(
-        catalog=tuple(_folder(each, file) for each in _texts(table.get("catalog", ()), "catalog", file)),
+        catalog=tuple(_folder(each, file, folder) for each in _texts(table.get("catalog", ()), "catalog", file)),
         schema=next(iter(_texts(table.get("schema", ()), "schema", file, only=True)), None),
         options=_options(table.get("options", {}), file),
     )
@@ -100,8 +112,9 @@ def _texts(value: object, key: str, file: Path, *, only: bool = False) -> tuple[
     return tuple(texts)
 
 
-def _folder(name: str, file: Path) -> str:
-    return name if name == BUILTIN else str(file.parent / name)
+def _folder(name: str, file: Path, folder: Path) -> str:
+    # Messages show the name as it is written in the file, if it is relative to the current folder.
+    return name if name == BUILTIN or file.parent == folder else str(file.parent / name)
 
 
 def _options(table: object, file: Path) -> Options:

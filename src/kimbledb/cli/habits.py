@@ -1,4 +1,4 @@
-"""What people type by habit of another tool, and what it is called here."""
+"""Commands and options of other tools, with their names in kimbledb: the answers to a wrong name."""
 
 from __future__ import annotations
 
@@ -33,12 +33,14 @@ _COMMANDS: Final = {
     "generate": "new NAME",
     "hash": "declare DIR",
     "heads": "plan",
+    "help": "--help",
     "info": "status",
     "inspect": "status",
     "lint": "plan --check",
     "log": "history",
     "makemigrations": "new NAME",
     "mark": "stamp",
+    "push": "migrate",
     "rebase": "rollback, then kimbledb migrate",
     "redo": "rollback -1, then kimbledb migrate",
     "repair": "adopt",
@@ -92,16 +94,16 @@ _OPTIONS: Final = {
     "-u": "--dsn",
     "-y": _ASKING,
 }
-#: Words for all that there is: no word is needed here.
+#: Words for all migrations, which `kimbledb migrate` applies without a word.
 _ALL: Final = frozenset({"head", "heads", "latest", "all"})
 #: Words for the state before all migrations.
 _NONE: Final = frozenset({"base", "zero"})
-#: Commands under which Atlas and others gather several.
+#: Commands with subcommands in Atlas and other tools.
 _GROUPS: Final = frozenset({"migrate", "migration", "migrations", "schema", "db", "database"})
 
 
 def no_command(given: Sequence[str], names: Iterable[str]) -> str:
-    """Return the message on a command that does not exist, with the one that it is called here.
+    """Return the message on a command that does not exist, with its name in kimbledb.
 
     Args:
         given: The arguments; the first one is the command.
@@ -115,12 +117,17 @@ def no_command(given: Sequence[str], names: Iterable[str]) -> str:
     meant = meant or _command(given[0], names)
     if meant in ("rollback", "rollback -1") and rest and (how := _how_far(rest)):
         meant = f"rollback {how}"
-    hint = f"it is `kimbledb {meant}` here" if meant else f"the commands are {', '.join(names)}"
+    if meant is None:
+        hint = f"the commands are {', '.join(names)}"
+    elif meant in near(word, names):
+        hint = f"did you mean `kimbledb {meant}`?"
+    else:
+        hint = f"it is `kimbledb {meant}` here"
     return f"there is no command {one_line(word)!r}; {hint}"
 
 
 def no_argument(command: str, word: str, options: Iterable[str], names: Iterable[str]) -> str:
-    """Return the message on an argument that a command does not take, with the one that it is called here.
+    """Return the message on an argument that a command does not take, with its name in kimbledb.
 
     Args:
         command: The command.
@@ -157,7 +164,7 @@ def no_argument(command: str, word: str, options: Iterable[str], names: Iterable
 
 
 def _how_far(words: Sequence[str]) -> str | None:
-    """Return how `kimbledb rollback` is told what Alembic, goose and Django name by a word: `-2`, `base`, `zero`."""
+    """Return the argument of `kimbledb rollback` for those of Alembic, goose and Django: `-2`, `base`, `zero`."""
     if any(word.casefold() in _NONE for word in words):
         return "--to 0"
     return next((word for word in words if word[:1] == "-" and word[1:].isdecimal()), None)

@@ -16,7 +16,7 @@ from kimbledb.model.text import counted, one_line
 
 
 class LiveProgress:
-    """The current step and a bar for the whole call. Above them stays a line for each migration that is done."""
+    """The current step and a bar for the whole call, below a line for each migration that is done."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -38,7 +38,7 @@ class LiveProgress:
             line = Text.assemble((mark, style), f" {one_line(name)}  ", (one_line(rest), "dim"))
             self._console.print(line, soft_wrap=True)
         self._doing = doing(event) or self._doing
-        # What blocks a statement may block it still.
+        # These come while the statement may still be blocked.
         if not isinstance(event, events.Statement | events.Building):
             self._obstacle = obstacle(event) or ""
         if is_last:
@@ -47,11 +47,11 @@ class LiveProgress:
     def _count(self, event: Event) -> None:
         match event:
             case events.OneOfMany(done=done, total=total):
-                self._done, self._total = done, total
+                self._done, self._total = done, total or 0
             case events.Planned(plan):
                 self._done, self._total = 0, len(plan.pending)
             case events.Applying(place=place, total=total) | events.RollingBack(place=place, total=total):
-                # A run that began anew counts what it has done before.
+                # A run that began anew counts the migrations that it has applied before.
                 self._done, self._total = place - 1, max(total, self._total)
             case events.Applied() | events.RolledBack():
                 self._done += 1

@@ -1,8 +1,6 @@
 """The command line: each file of ``kimbledb.operations`` is a command of the same name.
 
-Exit codes: 0 it is done, or there was nothing to do; 1 the database, a
-migration or a verification said no (`plan --check`: a run would be refused); 2 the call itself is wrong (no DSN, an
-unknown name); 3 `plan --check` found something to apply; 130 interrupted (SIGINT), 143 terminated (SIGTERM).
+``kimbledb.execution.command.ExitCode`` has the exit codes.
 """
 
 from __future__ import annotations
@@ -19,20 +17,34 @@ import sys
 from collections.abc import Awaitable, Iterable, Sequence
 from importlib import import_module
 from types import ModuleType
+from typing import Final
 
 from kimbledb import operations
-from kimbledb.cli import completion, habits, signals, wording
+from kimbledb.cli import completion, environment, habits, signals, wording
 from kimbledb.cli.arguments import groups
 from kimbledb.cli.call import Call
-from kimbledb.errors import CatalogError, ConfigurationError, KimbleDBError, UnknownMigrationError
+from kimbledb.errors import DOCUMENTATION, CatalogError, ConfigurationError, KimbleDBError, UnknownMigrationError
 from kimbledb.execution.command import ExitCode
 from kimbledb.version import __version__
+
+#: The errors of a wrong call, whatever the database holds.
+_OF_THE_CALL: Final = (ConfigurationError, CatalogError, UnknownMigrationError)
+
+
+class _Help(argparse.HelpFormatter):
+    """Wraps each paragraph of a description by itself, and breaks no URL."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        import textwrap  # only a help text is wrapped
+
+        filling = textwrap.TextWrapper(width, indent, indent, break_long_words=False, break_on_hyphens=False)
+        return "\n\n".join(filling.fill(" ".join(paragraph.split())) for paragraph in text.split("\n\n"))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     every = _own_arguments() if arguments is None else list(arguments)
-    parser = _parser(every)
+    parser = parser_of(every)
     if _has_stray_dsn(every):
         # Here, since argparse, or an error about a migration of that name, would print it with its password.
         parser.error("a DSN is given by --dsn, or by the environment")
@@ -40,8 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = {name: _options_of(each) for name, each in parser.get_default("parsers").items()}
         print(completion.script(every[1], options), end="")
         return ExitCode.DONE
-    if every and not every[0].startswith("-") and every[0] not in names():
-        # Without the usage, which would push the answer away.
+    if not every:
+        parser.print_help(sys.stderr)
+        return ExitCode.MISUSED
+    if not every[0].startswith("-") and every[0] not in names():
+        # Without the usage, which would hide the answer.
         parser.exit(ExitCode.MISUSED, f"kimbledb: {habits.no_command(every, names())}\n")
     given, rest = parser.parse_known_args(every)
     if rest:
@@ -51,10 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     call = Call(given)
     try:
         code: int = asyncio.run(signals.until_terminated(_command_of(call)))
-    except (ConfigurationError, CatalogError, UnknownMigrationError) as error:
-        return _explain(call, error, ExitCode.MISUSED)
     except KimbleDBError as error:
-        return _explain(call, error, ExitCode.REFUSED)
+        return _explain(call, error, exit_code_of(type(error)))
     except KeyboardInterrupt:
         return _stopped("interrupted", ExitCode.INTERRUPTED)
     except signals.TerminatedError:
@@ -66,19 +79,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+def exit_code_of(error: type[KimbleDBError]) -> ExitCode:
+    """Return the exit code of a command that ends with an error of this class."""
+    return ExitCode.MISUSED if issubclass(error, _OF_THE_CALL) else ExitCode.REFUSED
+
+
 def _own_arguments() -> list[str]:
-    """Return the arguments of a process that is the command's own."""
-    # What a command makes lives to its end: to look for circles in it at each 700 objects, as Python does by default,
+    """Return the arguments of this process, which runs nothing but the command."""
+    # A command's objects live to its end: a search for cycles at every 700 objects, as Python does by default,
     # takes a quarter of the time of a large plan.
     gc.set_threshold(50_000, 20, 20)
-    # At its end, too, it all goes with the process.
+    # The last collection, at the exit of Python, would free what the end of the process frees.
     atexit.register(gc.freeze)
     return sys.argv[1:]
 
 
 def _command_of(call: Call) -> Awaitable[int]:
     if len(getattr(call.given, "schema", None) or ()) > 1:
-        from kimbledb.cli import several  # the calls for many
+        from kimbledb.cli import several  # few calls name several schemas
 
         return several.command(call)
     command: Awaitable[int] = call.given.command(call)
@@ -86,7 +104,7 @@ def _command_of(call: Call) -> Awaitable[int]:
 
 
 def _has_stray_dsn(arguments: Sequence[str]) -> bool:
-    """Whether a DSN stands where another argument is meant."""
+    """Return whether a DSN is given as another argument than ``--dsn`` and the like."""
     before = ["", *arguments]
     return any(
         re.match(r"postgres\w*(?:\+\w+)?:/|(?:.*\s)?password\s*=", each, re.DOTALL)
@@ -98,7 +116,7 @@ def _has_stray_dsn(arguments: Sequence[str]) -> bool:
 def _explain(call: Call, error: KimbleDBError, code: ExitCode) -> int:
     error.hint = wording.in_the_shell(error.hint)
     if isinstance(error, CatalogError):
-        # The cures of faults stand in the message.
+        # Its message holds the hint of each fault.
         error.message = wording.in_the_shell(error.message) or ""
     call.error(error)
     print(f"kimbledb: {error}", file=sys.stderr)
@@ -115,7 +133,7 @@ def names() -> list[str]:
     return sorted(found.name for found in pkgutil.iter_modules(operations.__path__))
 
 
-def _parser(arguments: Iterable[str]) -> argparse.ArgumentParser:
+def parser_of(arguments: Iterable[str]) -> argparse.ArgumentParser:
     """Return the parser. A command is imported when it is named, and all are for the list of them."""
     arguments = list(arguments)
     is_about_none = arguments[:1] == ["--version"]
@@ -124,7 +142,9 @@ def _parser(arguments: Iterable[str]) -> argparse.ArgumentParser:
         prog="kimbledb",
         description="Bring a PostgreSQL database to the KimbleAI v4 schema, or to your own folder of migrations.",
         epilog="Exit codes: 0 done, 1 refused or failed, 2 wrong call, 3 `plan --check` found something to apply, 130 and 143 "
-        "stopped by SIGINT or SIGTERM.",
+        f"stopped by SIGINT or SIGTERM.\n\nEnvironment variables: {', '.join(environment.OF_COMMANDS)} and libpq's.\n\n"
+        f"{DOCUMENTATION}",
+        formatter_class=_Help,
     )
     parser.add_argument("--version", action="version", version=f"kimbledb {__version__}")
     parser.add_argument(
@@ -145,6 +165,8 @@ def _parser(arguments: Iterable[str]) -> argparse.ArgumentParser:
             parents=[shared[group] for group in module.GROUPS],
             help=_help_of(module),
             description=inspect.getdoc(module.command),
+            epilog=f"Example: {module.EXAMPLE}\n\n{DOCUMENTATION}reference/commands/#kimbledb-{name}",
+            formatter_class=_Help,
         )
         module.add_arguments(own)
         own.set_defaults(command=module.command, parser=own)

@@ -1,4 +1,4 @@
-"""What a call is doing, and what is in its way, as the command line shows them."""
+"""The progress of a call, and the locks that it waits for, as the command line shows them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from kimbledb.events import Event
 
 
 def doing(event: Event) -> str | None:
-    """Return what the call is doing since an event, or None where that has not changed."""
+    """Return the current activity of the call after an event, or None if it is that of before."""
     match event:
         case events.OneOfMany(target, schema, inner):
             return f"{target} {schema}: {inner}"
@@ -30,7 +30,7 @@ def doing(event: Event) -> str | None:
 
 
 def obstacle(event: Event) -> str | None:
-    """Return what is in the way since an event, with the first blocker only; None where nothing is."""
+    """Return the wait that an event reports, with the first blocker only; None for any other event."""
     match event:
         case events.Waiting(blockers, seconds):
             return f"waiting {seconds:.1f} s" + "".join(f": {blocker}" for blocker in blockers[:1])

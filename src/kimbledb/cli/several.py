@@ -1,4 +1,4 @@
-"""One command for several schemas: those of plan, migrate and verify, by the calls for many."""
+"""One command for several schemas: plan, migrate and verify, by ``kimbledb.many``."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from kimbledb.execution.command import ExitCode
 
 if TYPE_CHECKING:
     from kimbledb.cli.call import Call
-    from kimbledb.model.operator_reports import ManyReport
+    from kimbledb.model.many_report import ManyReport
 
-#: The options of which the calls for many have no counterpart.
+#: The options without a counterpart in ``kimbledb.many``.
 _OF_ONE: Final = ("backup", "set_aside", "empty", "markdown", "svg", "mermaid")
 
 
@@ -58,10 +58,12 @@ async def _migrate(call: Call, target: str | None) -> int:
         _show(call, plans)
         refused = [result for result in plans.results if result.report is not None and result.report.refused]
         return ExitCode.DONE if plans.ok and not refused else ExitCode.REFUSED
+    halt_after: str | None = given.halt_after
     report = await migrate_many(
         target,
         **_common(call),
         **_limits(call),
+        halt_after=int(halt_after) if halt_after is not None and halt_after.isdecimal() else halt_after,
         verify=not given.no_verify,
         allow_data_loss=given.allow_data_loss,
         progress=call.watcher,
@@ -85,6 +87,7 @@ def _common(call: Call) -> dict[str, Any]:
         "schemas": call.schemas,
         "catalog": call.catalog,
         "concurrency": call.given.concurrency,
+        "per_server": call.given.per_server,
         "options": call.options,
     }
 

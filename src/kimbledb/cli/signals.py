@@ -1,7 +1,7 @@
-"""SIGTERM: what stops a container, a unit or a job ends a command as Ctrl-C does, and not the process alone.
+"""SIGTERM, which stops a container, a systemd unit or a CI job: it ends a command as Ctrl-C does, with its cleanup.
 
-The process with number 1, which the command of a container is, ignores a signal for which it has no handler: without one,
-a pod that is to stop would wait until its grace period is over.
+The command of a container is process 1, which ignores a signal without a handler: without this one, a pod that is stopped
+would run until its grace period is over.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ async def until_terminated(command: Awaitable[int]) -> int:
     """Await a command, and return its exit code. SIGTERM cancels it.
 
     Raises:
-        TerminatedError: SIGTERM arrived before the end of the command, which has cleaned up behind itself.
+        TerminatedError: SIGTERM arrived before the end of the command, and the command has cleaned up.
     """
     task = asyncio.current_task()
     loop = asyncio.get_running_loop()
-    # No other thread may set a handler, and the loops of Windows cannot.
+    # Only the main thread may set a handler, and the event loops of Windows cannot.
     if task is None or threading.current_thread() is not threading.main_thread() or sys.platform == "win32":
         return await command
     arrived: list[int] = []
 
     def stop() -> None:
         arrived.append(signal.SIGTERM)
-        if len(arrived) == 1:  # a second one must not interrupt the cleaning up
+        if len(arrived) == 1:  # a second one must not interrupt the cleanup
             task.cancel()
 
     loop.add_signal_handler(signal.SIGTERM, stop)

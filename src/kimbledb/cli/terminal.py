@@ -1,4 +1,4 @@
-"""What the command line shows: with rich where it is installed and there is a terminal, else plain lines."""
+"""The output of the command line: rich in a terminal, if it is installed, else plain lines."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 from kimbledb.model.outputs import text as text_output
 from kimbledb.model.presentation import Report
 from kimbledb.model.tables import Table, in_order
-from kimbledb.model.text import one_line, printable
+from kimbledb.model.text import counted, one_line, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from kimbledb.cli.live import LiveProgress
     from kimbledb.events import Event
 
-# Late: whoever makes an event has imported what is needed to show it, and a plan or a status makes none.
+# ``events`` and ``progress_text`` are imported where an event arrives: `kimbledb plan` and `kimbledb status` send none.
 
 
 class Display:
-    """Where the command line writes. It is a progress callable, too: ``progress=Display(sys.stderr)``.
+    """A stream of the command line. Also a progress callable: ``progress=Display(sys.stderr)``.
 
     Args:
-        stream: Where to; standard output where None. Tables, colours and a bar are
+        stream: The stream; None for standard output. Tables, colours and a bar are
             shown where it is a terminal and rich is installed (``kimbledb[cli]``).
         console: A rich console to write to instead.
         verbose: Whether each statement and check has a line, in a terminal too.
@@ -37,31 +37,26 @@ class Display:
         self._live: LiveProgress | None = None
         self._width = _width(self.stream)
         self._is_verbose = verbose
-        #: Whether the line of the migration that is under way waits for its end.
+        #: Whether the line of the current migration is printed without its result and its end of line.
         self._is_open = False
-        #: What the call waits for, or None where it is at work.
+        #: The blockers of the current wait, or None while the call works.
         self._awaited: tuple[str, ...] | None = None
-        #: That of the report that was shown last.
+        #: The summary of the last report.
         self._summary: str | None = None
 
-    @property
-    def is_rich(self) -> bool:
-        """Whether there is a terminal, and rich to write to it."""
-        return self._console is not None
-
-    def line(self, text: str = "") -> None:
-        """Write a line, or several, with nothing in them that steers a terminal."""
+    def line(self, text: str) -> None:
+        """Write a line, or several, without control characters."""
         self.close()
         print(printable(text), file=self.stream, flush=True)
 
     def close(self) -> None:
-        """End the line of a migration that did not come to its end."""
+        """End the line of a migration that has no result yet."""
         if self._is_open:
             self._is_open = False
             print(file=self.stream)
 
     def show(self, report: Report, *, detail: bool = False) -> None:
-        """Show a report, with what ``Table.detail`` marks where ``detail`` is true."""
+        """Show a report, with its tables of detail (``Table.detail``) where ``detail`` is true."""
         self._summary = report.summary
         if self._console is None:
             self.line(text_output.write(report.as_tables(), detail=detail, width=self._width))
@@ -89,18 +84,18 @@ class Display:
             return
         text = one_line(text)
         if isinstance(event, events.Applied | events.RolledBack | events.Failed) and self._is_open:
-            # One line a migration: it was begun when the migration was.
+            # Each migration has one line, printed in two parts: its name at the start, its result at the end.
             self._is_open = False
             print(f": {text.lstrip()}", file=self.stream, flush=True)
         elif isinstance(event, events.Applying | events.RollingBack):
             self.close()
             self._is_open = True
             print(text, end="", file=self.stream, flush=True)
-        elif text != self._summary:  # it stands at the head of the plan that was shown before
+        elif text != self._summary:  # the plan that was shown before begins with it
             self.line(text)
 
     def _repeats(self, event: Event) -> bool:
-        """Return whether a call waits for what it has been waiting for: a line for each look would fill the log."""
+        """Return whether an event reports the wait of the last one: a line for each poll would fill the log."""
         from kimbledb import events
 
         before = self._awaited
@@ -118,7 +113,7 @@ def _print_table(console: Console, table: Table) -> None:
 
 
 def _width(stream: TextIO) -> int | None:
-    """Return the width of a terminal. A file has none: there a row is one line, for grep and for the log of a CI."""
+    """Return the width of a terminal. A file has none: a row is one line there, for grep and for the log of a CI."""
     return shutil.get_terminal_size().columns if stream.isatty() and not is_ci() else None
 
 
@@ -133,7 +128,7 @@ def _line_for(event: Event) -> str | None:
         case events.Applying(_, place, total) | events.RollingBack(_, place, total):
             return f"[{place:>{len(str(total))}}/{total}] {doing(event)}"
         case events.Applied(_, seconds, checks):
-            verified = f", {checks} check{'' if checks == 1 else 's'} passed" if checks else ""
+            verified = f", {counted(range(checks), 'check')} passed" if checks else ""
             return f"        done in {seconds:.3f} s{verified}"
         case events.RolledBack(_, seconds):
             return f"        done in {seconds:.3f} s"

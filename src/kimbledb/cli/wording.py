@@ -1,11 +1,11 @@
-"""Cures in the words of the shell: an error's hint names the arguments of Python, the command line its options."""
+"""Hints for the command line: the options and commands in place of the arguments and functions of Python."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
-#: The option of each argument, with what stands for a value that the hint leaves open.
+#: The option of each argument, with the placeholder for a value that the hint leaves open.
 OPTIONS: Final = {
     "allow_data_loss": "--allow-data-loss",
     "applied": "--remove",
@@ -15,9 +15,11 @@ OPTIONS: Final = {
     "confirm": "--confirm NAME",
     "deadline": "--deadline SECONDS",
     "direct_dsn": "--direct-dsn DSN",
+    "halt_after": "--halt-after",
     "include_adopted": "--include-adopted",
     "or_wait": "--or-wait",
     "output": "--output FILE",
+    "per_server": "--per-server N",
     "phase": "--phase NUMBER",
     "prefer": "--prefer MIGRATION",
     "refuse_hazards": "--refuse-hazard",

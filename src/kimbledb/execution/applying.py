@@ -15,14 +15,13 @@ from attrs import evolve
 
 from kimbledb.errors import (
     ConflictingObjectsError,
-    DataLossError,
-    HazardError,
     MigrationError,
+    PlanChangedError,
     PreflightError,
-    VerificationError,
 )
 from kimbledb.events import Applied, Applying, Failed, Planned
-from kimbledb.execution import bootstrap, completing, load_plan, nontransactional, staging
+from kimbledb.execution import apply_errors, bootstrap, completing, load_plan, nontransactional, staging
+from kimbledb.execution.apply_errors import ROWS_DELETED
 from kimbledb.execution.load_plan import LoadedPlan
 from kimbledb.execution.messages import Messages
 from kimbledb.execution.run import Run, Sent
@@ -34,15 +33,12 @@ from kimbledb.inspection.proof import Site
 from kimbledb.model.check import Check
 from kimbledb.model.completion import Completion
 from kimbledb.model.evidence import Evidence
-from kimbledb.model.hazard import Hazard
-from kimbledb.model.loss import Loss
 from kimbledb.model.migration import AppliedStep, Migration, schemas_reached
 from kimbledb.model.plan import Plan
 from kimbledb.model.reports import MigrationReport, VerificationReport
 from kimbledb.model.set_aside import SetAside
 from kimbledb.model.state import DatabaseState
 from kimbledb.model.step import Step
-from kimbledb.model.text import counted
 from kimbledb.planning import refused_plans
 from kimbledb.planning.planner import Goal
 from kimbledb.server.locks import describe_holders, lock_holders
@@ -54,8 +50,6 @@ from kimbledb.server.session import Session
 if TYPE_CHECKING:  # few runs are given a plan
     from kimbledb.execution.signature import Signature
 
-#: The hazard that is refused by measured losses, too.
-_ROWS_DELETED = "rows_deleted"
 #: The most migrations in one message, and the most characters of their files. The server keeps a whole message, and what
 #: it has read of it, until the message ends; and a larger one saves no more time.
 _MOST_IN_MESSAGE = 50
@@ -95,12 +89,12 @@ class ApplyRun:
     """One call of apply(), across all its connections: what it wants, and what it has achieved so far."""
 
     def __init__(
-        self, goal: Goal, run: Run, *, verify: bool, allow_data_loss: bool, signature: Signature | None = None
+        self, goal: Goal, run: Run, *, verify: bool, allow_data_loss: bool, signature: Signature | None
     ) -> None:
         """Begin with nothing achieved.
 
         Args:
-            goal: What the call wants to be applied.
+            goal: The migrations that the call wants to be applied.
             run: The run that carries it.
             signature: The plan that must be what is carried out; None where the call was given none.
             verify: Whether each migration's checks run in its transaction and must pass.
@@ -163,6 +157,10 @@ class ApplyRun:
             history_owner=self.history_owner,
             set_aside=tuple(each for step in self.applied for each in self.set_aside.get(step.migration.name, ())),
         )
+
+    @property
+    def _refuses_deleted_rows(self) -> bool:
+        return ROWS_DELETED in self.runner.options.refuse_hazards
 
     async def work(self, session: Session) -> None:
         """Apply all pending migrations, beginning with what the database shows now.
@@ -341,27 +339,31 @@ class ApplyRun:
             ):
                 await self._carry_out(transactions, under_way, last)
         except ScriptError as failure:
-            stopped = self._script_error(under_way.migration, failure)
+            stopped = apply_errors.of_script(under_way.migration, failure, self.applied)
             await self._record_failure(transactions, stopped, failure.located.for_history)
             raise stopped from failure.__cause__
         except ChecksFailed as failure:
             names = ", ".join(check.name for check in failure.failing)
-            stopped = self._verification_error(under_way.migration, failure)
+            stopped = apply_errors.of_checks(under_way.migration, failure, self.applied)
             await self._record_failure(transactions, stopped, f"the verification failed: {names}")
             raise stopped from failure.__cause__
         except Lost as refused:
-            loss = self._loss_error(under_way.migration, refused)
+            loss = apply_errors.of_losses(
+                under_way.migration, refused, self.applied, refuses_hazard=self._refuses_deleted_rows
+            )
             notify(self.progress, Failed(under_way.migration, loss.message, type(loss).__name__))
             raise loss from refused.__cause__
         except PlanMoved as moved:
             if not self.applied:
-                raise Retry from moved  # the next look tells what it is
+                raise Retry from moved  # the next look finds the difference
             assert self.signature is not None
             assert self._plan is not None
-            raise self.signature.changed(moved.what, self._plan, self.applied) from moved
+            raise PlanChangedError(
+                moved.what, signed=self.signature.fingerprint, found=self._plan.fingerprint, applied=self.applied
+            ) from moved
         except ConflictingObjectsError as error:
             raise ConflictingObjectsError(
-                error.conflicts, applied=self.applied, standing=self._standing(None)
+                error.conflicts, applied=self.applied, standing=apply_errors.standing_of(self.applied)
             ) from error
         except PreflightError as error:
             # Objects of strangers were made after the first look; the script was not sent.
@@ -395,7 +397,6 @@ class ApplyRun:
             self._announce(under_way.migration)
 
     def _work_of(self, migration: Migration, *, last: bool = True) -> Work:
-        refused = _ROWS_DELETED in self.runner.options.refuse_hazards
         kept = self.evidence.kept if self.evidence is not None else {}
         completion = self.completions.get(migration.name)
         text = "\n".join(each.text for each in migration.applied_scripts(hosted=self.hosted).values())
@@ -428,14 +429,14 @@ class ApplyRun:
                 reaches=migration.reaches,
                 undoing=may_undo_parts(text),
                 sequences=sequences,
-                allowed=(self.allow_data_loss or migration.deletes is not None) and not refused,
+                allowed=(self.allow_data_loss or migration.deletes is not None) and not self._refuses_deleted_rows,
                 suspects=self.suspects.get(migration.name, ()),
                 brief=brief,
                 light=brief and data_loss.seems_to_lose_nothing(text),
-                sizes=not brief or data_loss.may_write_anew(text),
+                sizes=not brief or data_loss.may_rewrite(text),
             ),
         )
-        # Where all is there nothing is written, and the proof tells whether that is still so.
+        # Where all of it exists nothing is written, and the proof shows whether that still holds.
         return completing.written(work, completion) if completion is not None and completion.is_empty else work
 
     def _is_first(self, migration: Migration) -> bool:
@@ -444,11 +445,11 @@ class ApplyRun:
         return not self.applied and migration is self._plan.pending[0].migration
 
     def _signed(self, migration: Migration) -> dict[str, object]:
-        """Return what the log keeps of a signed plan, and what was foreseen of the migration."""
+        """Return the facts that the log keeps of a signed plan, with the forecast of the migration."""
         return {} if self.signature is None else self.signature.noted(migration.name, first=self._is_first(migration))
 
     async def _background(self, transactions: Transactions, migration: Migration) -> completing.Background:
-        """Return what the completion of a migration is measured against now."""
+        """Return the facts against which the completion of a migration is checked now."""
         assert self._plan is not None
         site = transactions.messages.site
         done = {step.migration.name for step in self.applied}
@@ -468,9 +469,9 @@ class ApplyRun:
         )
 
     def _signed_statements(self, migration: Migration) -> list[str] | None:
-        """Return what a completion must send to be that of a signed plan; None where nothing is signed.
+        """Return the statements that a completion must send to be that of a signed plan; None where nothing is signed.
 
-        What runs outside of a transaction has changed the schema before the rest is written anew.
+        What runs outside of a transaction has changed the schema before the SQL of the rest is written.
         """
         completion = self.completions.get(migration.name)
         if self.signature is None or completion is None or completion.online:
@@ -549,7 +550,7 @@ class ApplyRun:
         if under_way.step.completion.online and self.runner.direct is not None:
             background = await self._background(transactions, migration)
             outcome = await staging.carry_out(self.runner, transactions, work, log_position, background)
-            # Of a completion the report tells what it did. Nothing was there of the others.
+            # The report lists the acts of a completion. Of other migrations nothing existed.
             return outcome if self._is_begun(migration) else evolve(outcome, notes=())
         return await self._complete(transactions, work, log_position)
 
@@ -559,71 +560,8 @@ class ApplyRun:
         async with observed(self.runner, transactions.session, work.migration):
             return await completing.carry_out(transactions, work, log_position, background)
 
-    def _script_error(self, migration: Migration, failure: ScriptError) -> MigrationError:
-        found = failure.located
-        how = "failed and was rolled back" if failure.standing is None else "failed"
-        return MigrationError(
-            f"{migration.name} {how}: {found}\n{self._standing(failure.standing)}",
-            applied=self.applied,
-            failed=migration,
-            **found.attributes,
-        )
-
-    def _verification_error(self, migration: Migration, failure: ChecksFailed) -> VerificationError:
-        failing = failure.failing
-        shown = "\n".join(f"  {check}" for check in failing)
-        how = "its verification failed" + (", and it was rolled back" if failure.standing is None else "")
-        return VerificationError(
-            f"{migration.name} ran, {how}:\n{shown}\n{self._standing(failure.standing)}",
-            checks=failing,
-            applied=self.applied,
-            failed=migration,
-            file=failing[0].file,
-            line=failing[0].line,
-        )
-
-    def _loss_error(self, migration: Migration, refused: Lost) -> DataLossError | HazardError:
-        losses = refused.losses
-        standing = "it was rolled back, and " if refused.standing is None else ""
-        standing += self._standing(refused.standing)
-        if _ROWS_DELETED in self.runner.options.refuse_hazards:
-            return HazardError(
-                [(migration.name, _hazard(loss)) for loss in losses], applied=self.applied, standing=standing
-            )
-        where = (
-            '`-- kimbledb: deletes = "why"` at its head'
-            if migration.is_flat
-            else 'deletes = "why" in its migration.toml'
-        )
-        return DataLossError(
-            losses,
-            applied=self.applied,
-            failed=migration,
-            standing=standing,
-            hint=f"if the loss is intended, write {where}, or pass allow_data_loss=True; make a backup first",
-        )
-
     async def _record_failure(self, transactions: Transactions, error: MigrationError, message: str) -> None:
         migration = error.failed
         assert migration is not None  # the error is about one
         notify(self.progress, Failed(migration, message, type(error).__name__, error.sqlstate))
         await transactions.record_failure(self._work_of(migration), message, self.run.step_clock())
-
-    def _standing(self, outside: str | None) -> str:
-        """Return what of the run stays, in words; ``outside`` is what a step did outside of transactions."""
-        if not self.applied:
-            return outside or "nothing was applied"
-        before = f"{outside}\n" if outside else ""
-        stay = "stays" if len(self.applied) == 1 else "stay"
-        return f"{before}{counted(self.applied, 'migration')} applied before it {stay} applied; run again to continue"
-
-
-def _hazard(loss: Loss) -> Hazard:
-    return Hazard(
-        _ROWS_DELETED,
-        loss.name,
-        loss.count,
-        0,
-        f"measured while the script ran: {loss}",
-        "make a backup first (backup=...)",
-    )

@@ -17,7 +17,7 @@ from kimbledb.server.session import Session
 
 
 class Awaited:
-    """What a call waits for, across all its connections: that history shows the migrations of a goal as applied."""
+    """Wait, across all connections of a call, until history shows the migrations of a goal as applied."""
 
     def __init__(self, runner: Runner, goal: Goal, why: str = "") -> None:
         """Begin to wait.

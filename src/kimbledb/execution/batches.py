@@ -5,6 +5,7 @@ from __future__ import annotations
 from kimbledb.model.clock import stopwatch
 from kimbledb.model.completion import Batches
 from kimbledb.server import queries
+from kimbledb.server.codes import ANSWERED
 from kimbledb.server.session import Session
 from kimbledb.server.settings import milliseconds
 
@@ -33,7 +34,7 @@ async def fill(worker: Session, batches: Batches, *, begin: str, end: str) -> in
     while True:
         clock = stopwatch()
         answers = await worker.send(f"{begin}{block(batches, size)}{end}COMMIT;\n")
-        [rows] = [each.value for each in answers if each.code == "KD100"]
+        [rows] = [each.value for each in answers if each.code == ANSWERED]
         if rows is None:
             return updated
         updated += rows

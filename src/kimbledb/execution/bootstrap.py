@@ -16,7 +16,7 @@ from kimbledb.server import queries
 from kimbledb.server.driver import ServerError
 from kimbledb.server.locks import BOOTSTRAP_KEY, at_work, claim_values, take_lock
 from kimbledb.server.retry import Retry, meaning
-from kimbledb.server.session import Session
+from kimbledb.server.session import BEGIN, Session
 from kimbledb.server.settings import limits_of, settings_values
 from kimbledb.version import __version__
 
@@ -50,7 +50,7 @@ async def prepare(
     take_over = state.log_position is None and state.history is not None
     try:
         [answer] = await session.send(
-            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
+            BEGIN
             + session.settings()
             + take_lock(BOOTSTRAP_KEY)
             + session.guarded(path, reached)
@@ -79,7 +79,7 @@ async def prepare(
 
 
 async def ready(session: Session, schema: str, *, connected_here: bool) -> bool:
-    """Look whether another run is at work, right before several migrations are sent, and whose the session is.
+    """Check that no other run is at work, right before several migrations are sent, and whether the session is our own.
 
     Args:
         session: The session that is to send them.
@@ -87,15 +87,16 @@ async def ready(session: Session, schema: str, *, connected_here: bool) -> bool:
         connected_here: Whether its connection was opened here.
 
     Returns:
-        Whether the server's session is this one's alone. Then it keeps, until it ends, the limits of the call and the way
-        in which its transactions begin, and shows others that this run is at work until the last migration is sent.
+        Whether no other client uses the server's session. Then it keeps, until it ends, the limits of the call and the
+        defaults of its transactions, and shows others that this run is at work until the last migration is sent.
 
     Raises:
-        Retry: What takes long to write, and to be read by the server, would be refused.
+        Retry: Another run is at work, and would make the server refuse a message that takes long to write and to read.
     """
     limits = limits_of(session.options)
     kept = {name: limits[name] for name in ("statement_timeout", "client_connection_check_interval")}
     kept |= {"default_transaction_isolation": "read committed", "default_transaction_read_only": "off"}
+    kept["kimbledb.own"] = "on"
     answer = await session.ask(
         queries.question(
             "ready",

@@ -1,16 +1,18 @@
 """The contract between the command line and the file of an operation.
 
-A file of ``kimbledb.operations`` with these three is a command of the file's name:
+A file of ``kimbledb.operations`` with these four is a command of the file's name:
 
-* ``GROUPS``: the arguments that it shares with other commands, of ``database``, ``limits`` and ``backup``;
-* ``add_arguments(parser)``: those of its own;
-* ``async def command(call)``: the command. Its docstring is the line in ``kimbledb --help``.
+* ``GROUPS``: the groups of arguments that it shares with other commands, by the names in ``kimbledb.cli.arguments``;
+* ``EXAMPLE``: a line that calls it;
+* ``add_arguments(parser)``: the arguments of its own;
+* ``async def command(call)``: the command. The first line of its docstring is its line in ``kimbledb --help``, and the
+  whole docstring the head of its own help.
 """
 
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import argparse
@@ -23,19 +25,36 @@ if TYPE_CHECKING:
 
 
 class ExitCode(enum.IntEnum):
-    """The exit code of a command."""
+    """The exit code of a command. Of each comment the first paragraph is the meaning, the second what a script does then."""
 
     #: The command succeeded, or there was nothing to do.
+    #:
+    #: Continue.
     DONE = 0
-    #: The database, a migration or a verification refused it.
+    #: A migration failed, a call was refused, a check failed, a lock or the deadline was missed, or the server is away.
+    #: For ``migrate`` also: everything was applied, and the verification that follows found a fault, such as drift.
+    #:
+    #: Try again a few times at most, then stop, and show the output to a person. With ``--json`` the key ``error`` names the
+    #: class: ``LockUnavailableError``, ``DeadlineExceededError``, ``ConnectionLostError`` and ``OutcomeUnknownError`` are
+    #: worth another try as they are. Another try never applies a migration twice.
     REFUSED = 1
-    #: The arguments are wrong.
+    #: The call is wrong: an unknown command, option or migration, no DSN, a wrong password or database, or a folder that
+    #: does not exist or has faults.
+    #:
+    #: Stop; the same call fails in the same way.
     MISUSED = 2
     #: ``plan --check`` found something to apply.
+    #:
+    #: Run ``kimbledb migrate``, or have the plan reviewed.
     PENDING = 3
-    #: SIGINT, as Ctrl-C sends it.
+    #: SIGINT stopped the command, as Ctrl-C sends it. Each migration is either applied and recorded, or absent.
+    #:
+    #: Run the same command again: it continues.
     INTERRUPTED = 130
-    #: SIGTERM, as what runs containers and units sends it.
+    #: SIGTERM stopped the command, as the runtimes of containers and units send it. Each migration is either applied and
+    #: recorded, or absent.
+    #:
+    #: Run the same command again: it continues.
     TERMINATED = 143
 
 
@@ -53,6 +72,10 @@ class Invocation(Protocol):
         Raises:
             CatalogError: The folder has faults.
         """
+
+    @property
+    def folder(self) -> str:
+        """The folder of the project's own migrations, of pyproject.toml, else ``migrations``."""
 
     @property
     def schema(self) -> str | None:
@@ -96,6 +119,11 @@ class Invocation(Protocol):
 
     def write(self, text: str, file: str | None) -> None:
         """Write a text to a file, or to standard output where ``file`` is None."""
+
+
+def limits_of(given: argparse.Namespace) -> dict[str, Any]:
+    """Return the arguments of the group ``limits``, by the parameters of the operations' functions."""
+    return {name: getattr(given, name) for name in ("to", "phase", "prefer", "set_aside")}
 
 
 def name_or_number(text: str) -> str | int:

@@ -35,7 +35,7 @@ from kimbledb.server.settings import setting
 
 #: Characters of a statement that an error shows.
 _LONGEST = 100
-#: What the server makes again by itself with a column of another type, and names in no error.
+#: The objects that the server remakes by itself with a column's new type, and names in no error.
 _HANGING = ("index ", "statistics ", "constraint ", "column ")
 #: The server records no dependence of a function whose body is a text.
 _HEAD = "SET LOCAL check_function_bodies = off;\n"
@@ -43,7 +43,7 @@ _HEAD = "SET LOCAL check_function_bodies = off;\n"
 
 @frozen(eq=False, kw_only=True)
 class Background:
-    """What a completion is measured against, beside the schema itself."""
+    """The facts beside the schema itself against which a completion is checked."""
 
     #: The migrations that are applied, and the one that is completed, in the order of the plan.
     migrations: Sequence[Migration]
@@ -190,7 +190,7 @@ async def carry_out(transactions: Transactions, work: Work, log_position: int, b
         transactions: The session.
         work: The migration.
         log_position: The id of the log's newest entry when the plan was made.
-        background: What it is measured against.
+        background: The facts against which it is checked.
 
     Raises:
         Retry: Another run holds the lock or was quicker, or the application held a lock for too long. Nothing is left.
@@ -214,7 +214,7 @@ async def look(
         ask: Asks a question.
         site: The schema.
         work: The migration.
-        background: What it is measured against.
+        background: The facts against which it is checked.
         holding: Whether tables whose columns are converted are locked, in the transaction that converts them.
     """
     found = await ask(
@@ -238,7 +238,7 @@ async def complete(transactions: Transactions, work: Work, background: Backgroun
     Args:
         transactions: The session.
         work: The migration.
-        background: What it is measured against.
+        background: The facts against which it is checked.
 
     Raises:
         Exception: As for ``carry_out()``.
@@ -256,7 +256,7 @@ async def complete(transactions: Transactions, work: Work, background: Backgroun
     if not background.is_signed(completion):
         await transactions.session.roll_back()
         raise PlanMoved([f"{work.migration.name}: other statements would be sent than those that were signed"])
-    # What an interrupted run left beside large tables is not needed any more.
+    # The leftovers of an interrupted run beside large tables are not needed any more.
     ahead = (*locks_ahead.statements(completion, found.objects), *online.left_over(found, completion))
     completion = evolve(completion, statements=(*ahead, *completion.statements))
     completing = written(work, completion)

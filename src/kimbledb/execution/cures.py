@@ -11,6 +11,7 @@ from collections.abc import Callable
 from attrs import frozen
 
 from kimbledb.model.migration import Migration
+from kimbledb.server.codes import TRANSACTION_ENDED
 from kimbledb.server.driver import ServerError
 
 _NO_TRANSACTIONS = (
@@ -20,7 +21,7 @@ _NO_TRANSACTIONS = (
 #: For each SQLSTATE (manual, appendix A) its cure. The first five answer the
 #: common issues of the document: already exists, column missing, foreign key
 #: fails, permission denied, vector not found.
-_BY_SQLSTATE = {
+BY_SQLSTATE = {
     "42P07": "it exists already: write CREATE ... IF NOT EXISTS, or let `kimbledb adopt` record the migrations that are applied",
     "42701": "the column exists already: write ADD COLUMN IF NOT EXISTS",
     "42710": "it exists already: query the system catalogs first, or let `kimbledb adopt` record the migrations that are applied",
@@ -55,7 +56,7 @@ _BY_SQLSTATE = {
     "2D000": _NO_TRANSACTIONS,
     "55P04": "a value that ALTER TYPE ... ADD VALUE adds can be used after its COMMIT: use it in a migration of its own, which requires this one",
     "2BP01": "another hand made objects that depend on the named one: drop or move them first, then run again",
-    "KD003": "take COMMIT, ROLLBACK and procedures that commit out of the script",
+    TRANSACTION_ENDED: "take COMMIT, ROLLBACK and procedures that commit out of the script",
     **dict.fromkeys(
         ("22P02", "22001", "22003", "22007", "22008"),
         "a value does not fit the type; it is not shown, since it may be a secret: find such values with a SELECT, and correct them first",
@@ -64,7 +65,7 @@ _BY_SQLSTATE = {
 #: SQLSTATEs for which the server's own hint misleads (to CASCADE, which would take objects of others; to
 #: casts alone) or gives no instruction.
 _BETTER_THAN_THE_SERVERS = frozenset({"2BP01", "42883", "55P04"})
-#: How check_elsewhere.sql says where a fact is written. A file has its head alone.
+#: The marks of check_elsewhere.sql for the place of a fact. A file has its head alone.
 _SAY_SO = "say so in migration.toml, or after `-- kimbledb:` at the head of the script: reaches"
 _BY_HEAD = "begin the file with the line: -- kimbledb: reaches"
 _DROP_DEPENDENTS = "drop what depends on the column before, and make it again after, in the same migration"
@@ -102,7 +103,7 @@ _MEMBERS = {
     "ltree": r"ltree|lquery|ltxtquery",
     "unaccent": r"unaccent",
     "postgis": r"geometry|geography|box[23]d|st_\w+",
-    "fuzzystrmatch": r"levenshtein\w*|soundex|metaphone|d?metaphone\w*",
+    "fuzzystrmatch": r"levenshtein\w*|soundex|d?metaphone\w*",
     "tablefunc": r"crosstab\w*|normal_rand|connectby",
     "intarray": r"g(?:in|ist)__int\w*_ops|intset",
 }
@@ -175,7 +176,7 @@ def cure_of(error: ServerError, migration: Migration, rest: str) -> str | None:
     )
     if cure is None and sqlstate not in _BETTER_THAN_THE_SERVERS:
         cure = error.hint
-    return cure or _BY_SQLSTATE.get(sqlstate)
+    return cure or BY_SQLSTATE.get(sqlstate)
 
 
 def _by_case(error: ServerError, rest: str) -> str | None:

@@ -16,13 +16,22 @@ from itertools import accumulate, pairwise
 from attrs import evolve
 
 from kimbledb.catalog import statements
+from kimbledb.catalog.script_problems import misleading_in
+from kimbledb.catalog.statements import Statement
 from kimbledb.execution.cures import cure_of
 from kimbledb.execution.located_error import LocatedError, cut
 from kimbledb.model.migration import Migration
 from kimbledb.model.redaction import cover, excerpt, spans
 from kimbledb.model.script import Script
 from kimbledb.model.text import one_line
-from kimbledb.server.codes import REACHED_OUTSIDE, own_code
+from kimbledb.server.codes import (
+    DATA_LOSS,
+    INDEX_NOT_VALID,
+    REACHED_OUTSIDE,
+    TRANSACTION_ENDED,
+    UNDEFINED,
+    own_code,
+)
 from kimbledb.server.driver import ServerError
 from kimbledb.server.drivers.asyncpg import condition
 from kimbledb.server.loops import END_OF_SCRIPT
@@ -33,14 +42,14 @@ _LINE_OF_BLOCK = re.compile(r"inline_code_block\D*(\d+)")
 _LONGEST_MESSAGE = 1000
 #: The words in history for errors of kimbledb's own blocks.
 _OUR_CONDITIONS = {
-    "KD003": "the script ended its transaction",
-    "KD004": "the script reached outside of its schema",
-    "KD012": "the script passed over an index that is not valid",
-    "KD006": "rows or values would be lost",
+    TRANSACTION_ENDED: "the script ended its transaction",
+    REACHED_OUTSIDE: "the script reached outside of its schema",
+    INDEX_NOT_VALID: "the script passed over an index that is not valid",
+    DATA_LOSS: "rows or values would be lost",
 }
-
+_SYNTAX_ERROR = "42601"
 #: SQLSTATEs of names and syntax: the server may have taken a character that looks like a space for a part of a name.
-_OF_NAMES = frozenset({"42601", "42703", "42P01", "42883", "42704"})
+_OF_NAMES = UNDEFINED | {_SYNTAX_ERROR}
 
 
 def locate(
@@ -76,19 +85,20 @@ def locate(
     if not exact and ours is None:
         offset = _place_in_block(error, text, offset)
     line, column = script.line_and_column(offset)
-    hidden = spans(text, broken_at=offset if sqlstate == "42601" and exact else None)
+    hidden = spans(text, broken_at=offset if sqlstate == _SYNTAX_ERROR and exact else None)
     source, caret = excerpt(text, offset, hidden)
+    found = statement_at(text, offset)
     seeming = None
     if sqlstate in _OF_NAMES:
         begin = text.rfind("\n", 0, offset) + 1
         end = text.find("\n", offset)
-        seeming = statements.misleading_in(text[begin : len(text) if end < 0 else end])
+        seeming = misleading_in(text[begin : len(text) if end < 0 else end])
     return evolve(
         located,
         hint=located.hint if seeming is None else f"{seeming}, which is part of a name there: write it in ASCII",
         line=line,
         column=column if exact else None,
-        statement=_statement_at(text, offset, hidden),
+        statement=None if found is None else cover(text, hidden, found.start, found.start + len(found.text)),
         source=source,
         caret=caret if exact else None,
     )
@@ -116,7 +126,7 @@ def _place_in_block(error: ServerError, text: str, offset: int) -> int:
     Args:
         error: The server's error.
         text: The script.
-        offset: Where the statement begins.
+        offset: The number of characters before the statement.
     """
     # The outermost call comes last.
     numbers = _LINE_OF_BLOCK.findall(error.context or "")
@@ -132,20 +142,36 @@ def _subject(error: ServerError) -> str | None:
     return " of ".join(named) or None
 
 
-def _statement_at(text: str, offset: int, hidden: list[tuple[int, int]]) -> str | None:
-    try:
-        for statement in statements.split(text):
-            if statement.start <= offset <= statement.start + len(statement.text):
-                return cover(text, hidden, statement.start, statement.start + len(statement.text))
-    except ValueError:
-        return None  # the server found a fault that keeps the script from being split into statements
+def statement_at(text: str, offset: int) -> Statement | None:
+    """Return the statement at a place in a script, or None where there is none, or where the script cannot be split.
+
+    Args:
+        text: The script.
+        offset: The number of characters before the place.
+    """
+    with suppress(ValueError):  # the server found a fault that keeps the script from being split into statements
+        return next(
+            (each for each in statements.split(text) if each.start <= offset <= each.start + len(each.text)), None
+        )
     return None
+
+
+def offset_in(error: ServerError, statement: str, start: int) -> int:
+    """Return the number of characters of a script before the place of an error in a statement that was sent by itself.
+
+    Args:
+        error: The server's error.
+        statement: The statement.
+        start: The number of characters before the statement.
+    """
+    # The place of a statement that breaks off is right after it.
+    return start + min(error.position - 1 if error.position else 0, len(statement))
 
 
 def offset_of(
     error: ServerError, script: str, ahead: str, completed: int, *, start: int = 0, exact: bool = True
 ) -> int | None:
-    """Return how many characters of a script stand before the place of an error, or None where it is not in the script.
+    """Return the number of characters of a script before the place of an error, or None where it is not in the script.
 
     Args:
         error: The server's error.

@@ -17,6 +17,7 @@ from kimbledb.execution.script_statement import ScriptStatement
 from kimbledb.execution.statement_log import StatementLog
 from kimbledb.model.names import quote_identifier
 from kimbledb.server import queries
+from kimbledb.server.codes import UNDEFINED_TABLE
 from kimbledb.server.driver import ServerError, first_line
 from kimbledb.server.retry import Retry
 from kimbledb.server.session import Session
@@ -28,8 +29,6 @@ InvalidIndex = dict[str, Any]
 _EXISTS_ALREADY = "42P07"
 #: The SQLSTATE of a partition that an interrupted DETACH has left half detached.
 _NOT_IN_STATE = "55000"
-#: The SQLSTATE of a table that is no partition any more.
-_NO_SUCH_TABLE = "42P01"
 
 
 @frozen
@@ -137,7 +136,8 @@ class Leftovers:
             error: The server's error.
         """
         pending = error.sqlstate == _NOT_IN_STATE
-        if statement.kind != "detach" or not (pending or error.sqlstate == _NO_SUCH_TABLE):
+        # A table that is no partition any more is an undefined one.
+        if statement.kind != "detach" or not (pending or error.sqlstate == UNDEFINED_TABLE):
             return False
         found = await self.find()
         for partition in found["partitions"]:

@@ -163,7 +163,8 @@ async def with_evidence(
 
         tables = await sizes.ask(session, goal.schema)
         loaded = evolve(loaded, tables=tables)
-        large = sizes.large(tables, session.options.large_table) if online else large
+        if online:
+            large = sizes.large(tables, session.options.large_table)
     plan = await completions.foresee(
         session,
         goal.planner,
@@ -194,9 +195,8 @@ async def by_evidence(session: Session, goal: Goal, loaded: LoadedPlan, shown: E
     from kimbledb.inspection import foreign_histories  # as above
 
     state = loaded.state
-    plan, foreign = await foreign_histories.with_histories(
-        session, evolve(goal.plan(state.history, shown), place=loaded.plan.place), state, goal.schema, goal.catalog
-    )
+    plan = evolve(goal.plan(state.history, shown), place=loaded.plan.place)
+    plan, foreign = await foreign_histories.with_histories(session, plan, shown, state, goal.schema, goal.catalog)
     return LoadedPlan(state=state, evidence=shown, plan=plan, is_final=True, foreign=foreign)
 
 

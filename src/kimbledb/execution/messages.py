@@ -67,15 +67,7 @@ def begin_step(
     )
 
 
-def before_script(
-    schema: str,
-    path: Sequence[str],
-    reaches: tuple[str, ...] = (),
-    *,
-    closed: bool = False,
-    settable: Sequence[str] = (),
-    measuring: str = "",
-) -> str:
+def before_script(schema: str, path: Sequence[str], reaches: tuple[str, ...] = (), *, closed: bool = False) -> str:
     """Return the text right before a script whose reach ``check_reach()`` checks afterwards.
 
     Args:
@@ -83,10 +75,8 @@ def before_script(
         path: The schemas in which the script looks names up.
         reaches: The objects and schemas outside of it that the migration declares to reach, as in its facts.
         closed: Whether ``take_back()`` stands after the script, since its catalog is closed.
-        settable: As ``Session.settable``; where there are none, the server is asked for them.
-        measuring: Statements that look names up in pg_catalog, which run before this.
     """
-    return written(_before_script(schema, path, reaches, closed=closed, settable=settable, measuring=measuring, of=""))
+    return written(_before_script(schema, path, reaches, closed=closed))
 
 
 def _before_script(
@@ -95,10 +85,21 @@ def _before_script(
     reaches: tuple[str, ...],
     *,
     closed: bool,
-    settable: Sequence[str],
-    measuring: str,
-    of: str,
+    settable: Sequence[str] = (),
+    measuring: str = "",
+    of: str = "",
 ) -> list[Piece]:
+    """Return the text right before a script in pieces.
+
+    Args:
+        schema: The target schema.
+        path: The schemas in which the script looks names up.
+        reaches: As for ``before_script()``.
+        closed: As for ``before_script()``.
+        settable: As ``Session.settable``; where there are none, the server is asked for them.
+        measuring: Statements that look names up in pg_catalog, which run first.
+        of: As for ``Noted``.
+    """
     # To plan the query by name takes twice as long, and few migrations declare a name.
     gone = "gone_by_name" if any("." in each for each in reaches) else "gone"
     names = quote_literal("{" + ",".join(settable) + "}") if settable else queries.text_of("settable")
@@ -137,7 +138,7 @@ def take_back() -> str:
     return queries.block("take_back")
 
 
-def check_reach(schema: str, reaches: tuple[str, ...] = ()) -> str:
+def check_reach(schema: str, reaches: tuple[str, ...]) -> str:
     """Return the text after that script. It fails where the script changed history or reached outside of its schema.
 
     Args:
@@ -173,7 +174,7 @@ class Messages:
         """Take what all messages of a run share.
 
         Args:
-            session: Whose settings and limits hold.
+            session: The session, whose settings and limits hold.
             site: The target schema, the schemas in which scripts look names up, and those that migrations reach.
         """
         self.session = session
@@ -186,7 +187,7 @@ class Messages:
         """Return the begin of a transaction, which notes the settings that its scripts may change.
 
         Args:
-            works: Whose scripts run in it.
+            works: The work whose scripts run in it.
             holds_tables: Whether the transaction may keep locks on tables.
         """
         remember = self._remember(works)
@@ -200,10 +201,10 @@ class Messages:
         return self.session.settings(statement_timeout=work.migration.statement_timeout, waits=work.last)
 
     def setting_up(self, work: Work, log_position: int, *, holds_tables: bool = True) -> str:
-        """Return what stands between BEGIN and a script.
+        """Return the text between BEGIN and a script.
 
         Args:
-            work: Whose script runs.
+            work: The work whose script runs.
             log_position: The id of the log's newest entry when the plan was made.
             holds_tables: Whether the transaction may keep the locks on the log that reading it takes. In a
                 transaction that idles while another session works, a REINDEX or VACUUM FULL of that
@@ -215,10 +216,10 @@ class Messages:
         return written([settings, facts, begin, condition])
 
     def _set_up(self, work: Work, before: int | Work) -> tuple[str, Handed, str, str]:
-        """Return what stands between BEGIN and a script, in pieces.
+        """Return the text between BEGIN and a script, in pieces.
 
         Args:
-            work: Whose script runs.
+            work: The work whose script runs.
             before: As for ``transaction()``.
         """
         expected = {"after": before.migration.name} if isinstance(before, Work) else {"head": before}
@@ -238,7 +239,7 @@ class Messages:
         )
 
     def before(self, work: Work) -> str:
-        """Return what stands between the start of the transaction and the script."""
+        """Return the text between the start of the transaction and the script."""
         return written(self._before(work))
 
     def _before(self, work: Work) -> list[Piece]:
@@ -256,7 +257,7 @@ class Messages:
         """Return the transaction of a script in pieces, from what follows ``begin()`` to its COMMIT.
 
         Args:
-            work: Whose script runs.
+            work: The work whose script runs.
             before: The id of the log's newest entry when the plan was made, or the work that has written it in the
                 transaction before this.
         """
@@ -273,7 +274,7 @@ class Messages:
         Each expects what the one before it recorded.
 
         Args:
-            works: What is applied, in order, all of it verified or none.
+            works: The work, in order, all of it verified or none.
             log_position: The id of the log's newest entry when the plan was made.
         """
         remember = Noted(self._remember(works, begun=False), ("kimbledb.session",))
@@ -305,7 +306,7 @@ class Messages:
         """Return the scripts of a transaction with what stands between them.
 
         Args:
-            work: Whose scripts they are.
+            work: The work.
             size: The number of scripts for which there is to be room.
         """
         pieces: list[Piece] = []
@@ -318,7 +319,7 @@ class Messages:
         return pieces
 
     def between(self, work: Work, *, closing: bool = True) -> str:
-        """Return what stands between apply.sql and hosted.sql: the second begins under the conditions of the first.
+        """Return the text between apply.sql and hosted.sql: the second begins under the conditions of the first.
 
         Args:
             work: The work.
@@ -328,7 +329,7 @@ class Messages:
         return self.after(work) + closed + "SET CONSTRAINTS ALL DEFERRED;\n" + self.session.path(self.path)
 
     def ending(self, work: Work) -> str:
-        """Return what stands right after the last script of a transaction."""
+        """Return the text right after the last script of a transaction."""
         return self.after(work) + self._closed(work)
 
     def granting(self, statements: Sequence[str]) -> str:
@@ -343,7 +344,7 @@ class Messages:
         return queries.block("grant_again", path=path, statements=quote_array(statements))
 
     def after(self, work: Work) -> str:
-        """Return what stands right after a script: from there on every statement is kimbledb's again."""
+        """Return the text right after a script: from there on every statement is kimbledb's again."""
         return self._after() + self.settings(work)
 
     @staticmethod
@@ -357,7 +358,7 @@ class Messages:
         """Return all that stands between a script and the end of its transaction.
 
         Args:
-            work: Whose script runs. It may pass over an index that is not valid.
+            work: The work whose script runs. It may pass over an index that is not valid.
             more: Statements that run right after the script.
             noting: Statements that run after the data loss was measured.
         """
@@ -369,7 +370,7 @@ class Messages:
         """Return all that stands between a script and the end of its transaction, in pieces.
 
         Args:
-            work: Whose script runs.
+            work: The work whose script runs.
             looked_up: The statement that looks up the declared objects.
             indexes: Whether a script that passes over an index which is not valid fails.
         """
@@ -391,7 +392,7 @@ class Messages:
         return (take_back() if closes else "") + self.granting(work.grants)
 
     def checking(self, work: Work, *, indexes: bool) -> str:
-        """Return what fails where a script did what it must not. The arguments are those of ``closing()``."""
+        """Return the block that fails where a script did something forbidden. The arguments are those of ``closing()``."""
         # To ask for what only few reach is short where it is not foreseen.
         brief = work.brief and not work.migration.reaches
         parts = queries.filled("check_indexes", known=quote_array(work.known)) + "\n" if indexes else ""
@@ -425,7 +426,7 @@ class Messages:
         """Return the history row, the COMMIT and, for the last transaction, the question for the WAL position.
 
         Args:
-            work: What is recorded.
+            work: The work to record.
         """
         return self._recording(work) + self._committing(work)
 
@@ -448,7 +449,7 @@ class Messages:
         """Return the transaction that records a failed try in the log.
 
         Args:
-            work: What was tried.
+            work: The work that failed.
             message: The error, without any value of a row.
             seconds: How long the try took.
         """
@@ -462,7 +463,7 @@ class Messages:
         )
 
     def facts(self, work: Work) -> dict[str, Any]:
-        """Return what history and the log keep of a piece of work."""
+        """Return the facts that history and the log keep of a piece of work."""
         return {
             "name": work.migration.name,
             "checksum": work.migration.checksum,

@@ -47,7 +47,7 @@ async def carry_out(runner: Runner, holder: Transactions, work: Work, log_positi
     """Run a migration that cannot run in a transaction.
 
     Args:
-        runner: Of the call, to open the second session and to report which session blocks a statement.
+        runner: The runner of the call, which opens the second session and reports the session that blocks a statement.
         holder: The session that takes and holds the lock.
         work: The migration.
         log_position: The id of the log's newest entry when the plan was made.
@@ -75,7 +75,7 @@ async def carry_out_online(runner: Runner, holder: Transactions, work: Work, log
     """Run a migration's online.sql, and then the migration in the transaction that holds the lock.
 
     Args:
-        runner: Of the call; a second session can be opened (``Runner.can_open_second_session()``).
+        runner: The runner of the call; a second session can be opened (``Runner.can_open_second_session()``).
         holder: The session that takes and holds the lock.
         work: The migration.
         log_position: The id of the log's newest entry when the plan was made.
@@ -91,7 +91,7 @@ async def carry_out_online(runner: Runner, holder: Transactions, work: Work, log
     async with second_session(runner, holder, evolve(work, part="online"), log_position) as statements:
         await statements.run()
         async with observed(runner, holder.session, work.migration):
-            # What the application wrote since online.sql made the columns was not seen by triggers of apply.sql.
+            # Triggers of apply.sql have not seen the application's writes since online.sql made the columns.
             filling = [f"{update(table, each)};\n" for table, each in by_table(work.migration.fills).items()]
             outcome = await holder.finish(work, more=filling)
         return evolve(outcome, measured=data_loss.combined([statements.measured, outcome.measured]))
@@ -104,9 +104,9 @@ async def second_session(
     """Take the lock in the first session, and open the second one. An error ends the first one's transaction, too.
 
     Args:
-        runner: Of the call; a second session can be opened.
+        runner: The runner of the call; a second session can be opened.
         holder: The first session.
-        work: What the second one does.
+        work: The work of the second one.
         log_position: The id of the log's newest entry when the plan was made.
     """
     assert runner.direct is not None

@@ -34,7 +34,7 @@ from kimbledb.planning.fold import fold
 
 @frozen
 class Known:
-    """What the declarations of a migration say of one platform."""
+    """The declarations of a migration for one platform."""
 
     effect: Effect
     statements: tuple[DeclaredStatement, ...]
@@ -46,14 +46,14 @@ class Known:
 
 @frozen
 class Recorded:
-    """What a recorder learned of a migration on one platform."""
+    """The recorded declarations of a migration on one platform."""
 
     migration: Migration
     #: Its effect.
     effect: Effect
     #: The statements that have the effect, or None where only the effect was asked for.
     statements: tuple[DeclaredStatement, ...] | None
-    #: What its declarations say, or None if there are none for its text.
+    #: Its declarations, or None if there are none for its text.
     known: Known | None
     #: Whether they say what it does.
     in_step: bool
@@ -124,17 +124,14 @@ class Recorder:
         recorder._declared = None if folded is None else {item.key: item.each for item in folded}
         return recorder
 
-    async def record(
-        self, migration: Migration, known: Known | None, *, attribute: bool, prove: bool = True
-    ) -> Recorded:
-        """Apply the next migration, and return what it does.
+    async def record(self, migration: Migration, known: Known | None, *, attribute: bool) -> Recorded:
+        """Apply the next migration, and return its declarations.
 
         Args:
             migration: The migration.
-            known: What its declarations say, if they were recorded from its text; else None. They stay where they
+            known: The content of its declarations, if they were recorded from its text; else None. They stay where they
                 say what it does.
             attribute: Whether to find the statement of each part of another effect.
-            prove: Whether to derive and prove a rollback where the migration has none.
 
         Raises:
             MigrationError: A statement failed, with its place and the cure.
@@ -146,7 +143,7 @@ class Recorder:
         if reached != database.reached:
             database.reached = reached
             self._before = await database.snapshot()
-        proving = prove and migration.wants_derived_rollback
+        proving = migration.wants_derived_rollback
         before = await database.whole() if proving else self._before
         found = await self._record(migration, known, clock, attribute=attribute)
         if found.declared_statements is None or self._declared is None:
@@ -271,13 +268,13 @@ class Recorder:
         return Recorded(migration, effect, attributed, known, in_step, others, clock())
 
     def _is_in_step(self, effect: Effect, known: Known | None) -> bool:
-        """Return whether declarations say what a migration does, as far as this server can tell."""
+        """Whether declarations say what a migration does, as far as this server shows it."""
         if known is None:
             return False
         return effect == known.effect if self._is_of(known.server) else effect.resembles(known.effect)
 
     def _is_of(self, server: str) -> bool:
-        """Return whether a version is of the same major version as this server, which then prints the same."""
+        """Whether a version is of the same major version as this server, which then prints the same."""
         return server.partition(".")[0] == str(self._database.state.version_number // 10_000)
 
     def _other_sources(self, known: Known | None, after: Snapshot) -> tuple[Key, ...]:
@@ -339,7 +336,7 @@ def _sources(statement: Statement, part: Effect, after: Snapshot) -> Mapping[Key
 
 
 def makes(statement: Statement, key: Key) -> bool:
-    """Return whether a statement is the one that creates an object of this kind, by its first words."""
+    """Whether a statement is the one that creates an object of this kind, by its first words."""
     words = statement.skeleton.lower().split()
     if not words or words[0] != "create":
         return False

@@ -25,18 +25,14 @@ from kimbledb.model.migration import Migration, schemas_reached
 from kimbledb.model.objects import Facts, Key
 from kimbledb.model.script import Part, Script
 from kimbledb.model.snapshot import Snapshot
-from kimbledb.model.state import DatabaseState
-from kimbledb.server.codes import own_code
+from kimbledb.model.state import PLATFORMS, DatabaseState
+from kimbledb.server.codes import ABOUT_ROWS, NEEDS_NO_TRANSACTION, own_code
 from kimbledb.server.driver import ServerError
 from kimbledb.server.loops import END_OF_SCRIPT, before_scripts, written
 from kimbledb.server.session import Session
 
 #: The target schema of a recording. No name of a schema is in what is recorded.
 SCHEMA = "public"
-#: The SQLSTATEs of "cannot run inside a transaction block" and of "invalid transaction termination".
-_WANTS_NO_TRANSACTION = frozenset({"25001", "2D000"})
-#: The classes of SQLSTATEs of statements that want rows: cardinality, values, constraints, an exception of a block.
-_OF_ROWS = frozenset({"21", "22", "23", "P0"})
 #: The functions of the server that look for what only some servers have: a role, a collation, an extension.
 _OF_THE_SERVER = frozenset({"get_role_oid", "get_collation_oid", "parse_extension_control_file"})
 #: The name of a default privilege of the current role: a class of objects, and the role that it is granted to.
@@ -63,14 +59,14 @@ class RecordingDatabase:
         self.session = session
         self.state = state
         self.messages = Messages(session, site)
-        #: What the migrations so far reach.
+        #: The objects outside of the schema that the migrations so far reach.
         self.reached: tuple[str, ...] = ()
         self._path = tuple(site.path)
         #: Takes snapshots of all objects, with what the platform grants by default.
         self.snapshots = Snapshots(session, SCHEMA, self._path)
         #: The same database without the platform's grants, or None where the platform grants nothing.
         self._plain: RecordingDatabase | None = None
-        #: What the platform grants on new objects: facts by the class of objects and the role.
+        #: The platform's default privileges: facts by the class of objects and the role.
         self._by_default: dict[tuple[str, str], Facts] = {}
         #: The privileges that migrations granted up to here, and before the open transaction.
         self._granted: Mapping[Key, Facts] = {}
@@ -138,7 +134,7 @@ class RecordingDatabase:
         await self.session.transact(self.messages.begin(self._work(migration)), self._ahead(migration))
 
     async def begin_hosted(self, migration: Migration) -> None:
-        """Go on, in the open transaction, with the statements of hosted.sql.
+        """Run the statements of hosted.sql in the open transaction.
 
         Raises:
             MigrationError: A deferred constraint or trigger failed.
@@ -244,7 +240,7 @@ class RecordingDatabase:
                 try:
                     await self.session.send(f"BEGIN;\n{before}{statement.text}{END_OF_SCRIPT}{checking}COMMIT;\n")
                 except ServerError as error:
-                    if error.sqlstate not in _WANTS_NO_TRANSACTION:
+                    if error.sqlstate not in NEEDS_NO_TRANSACTION:
                         raise
                 else:
                     return
@@ -318,7 +314,7 @@ class RecordingDatabase:
     def _without_defaults(self, found: Snapshot) -> Snapshot:
         if not self._by_default:
             return found
-        # What a migration grants, without what the platform gives the same role besides.
+        # A migration's grants, without the platform's default privileges for the same role.
         objects = {
             key: self._granted.get(key, facts) if key[0] == "privilege" else facts
             for key, facts in found.objects.items()
@@ -332,13 +328,12 @@ class RecordingDatabase:
         granted, _, role = key[1].rpartition(" to ")
         return self._by_default.get((_CLASSES.get(granted.partition(" ")[0], ""), role)) == facts
 
-    # What fails.
+    # Failures.
 
     async def _failed_at(
         self, migration: Migration, error: ServerError, part: Part, statement: Statement
     ) -> MigrationError:
-        # The place of a statement that breaks off is right after it.
-        offset = statement.start + min(error.position - 1 if error.position else 0, len(statement.text))
+        offset = error_location.offset_in(error, statement.text, statement.start)
         return await self._failed(migration, error, offset, exact=bool(error.position), script=migration.script(part))
 
     async def _failed(
@@ -348,11 +343,10 @@ class RecordingDatabase:
         script = script or migration.script("apply")
         located = error_location.locate(error, migration, script, offset=offset, exact=exact)
         located = await with_cancel_reason(self.session, error, located)
-        platform = "a hosted" if self.state.hosted else "a bare"
         cures = [cure for cure in (located.hint, _cure_of(error)) if cure is not None]
         attributes = {**located.attributes, "hint": "; ".join(cures) or None}
         return MigrationError(
-            f"{migration.name} failed on an empty database of {platform} server; nothing was recorded: {located}",
+            f"{migration.name} failed on an empty database of a {PLATFORMS[self.state.hosted]} server; nothing was recorded: {located}",
             failed=migration,
             **attributes,
         )
@@ -362,7 +356,7 @@ def _cure_of(error: ServerError) -> str | None:
     """Return the cure of an error that may come from the database of a recording, or None."""
     if own_code(error) is not None:
         return None
-    if error.sqlstate[:2] in _OF_ROWS:
+    if error.sqlstate[:2] in ABOUT_ROWS:
         return "migrations are recorded on a database without rows: let the statement succeed there, too"
     if error.source_function in _OF_THE_SERVER:
         return "or record on a server that has it: --server DSN"
@@ -370,7 +364,7 @@ def _cure_of(error: ServerError) -> str | None:
 
 
 def _defaults_in(found: Snapshot) -> dict[tuple[str, str], Facts]:
-    """Return what default privileges give on new objects of the current role, by the class of objects and the role."""
+    """Return the default privileges on new objects of the current role, by the class of objects and the role."""
     defaults = {}
     for (kind, name), facts in found.objects.items():
         if kind == "default privilege" and (match := _DEFAULT.fullmatch(name)):

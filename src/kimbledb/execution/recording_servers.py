@@ -18,6 +18,7 @@ from kimbledb.execution.throwaway import Throwaway, prepared_for, throwaway
 from kimbledb.model.evidence import Evidence
 from kimbledb.model.migration import Migration
 from kimbledb.model.objects import Key
+from kimbledb.model.state import PLATFORMS
 from kimbledb.planning.effects import Effect, of_platform
 from kimbledb.planning.planner import Planner
 from kimbledb.server.driver import ServerError, driver_errors
@@ -37,15 +38,15 @@ _NO_SERVER = "record from a server that has it: --server DSN"
 
 @frozen
 class Learned:
-    """What was learned of a catalog on one platform."""
+    """The recorded declarations of a catalog on one platform."""
 
     #: Whether it is the hosted platform.
     hosted: bool
     #: The version of the server, such as ``18.1``.
     server: str
-    #: What was learned of each migration, by its name.
+    #: The recorded declarations of each migration, by name.
     recorded: Mapping[str, Recorded]
-    #: What could not be recorded, a line each.
+    #: The objects that could not be recorded, a line each.
     notes: tuple[str, ...] = ()
 
 
@@ -89,7 +90,7 @@ async def learn(
 
 
 async def _together(*works: Coroutine[object, object, Learned]) -> list[Learned]:
-    """Return what was learned on both platforms, or on the one on which the catalog runs."""
+    """Return the declarations of both platforms, or of the one on which the catalog runs."""
     tasks = [asyncio.ensure_future(work) for work in works]
     try:
         found = await asyncio.gather(*tasks, return_exceptions=True)
@@ -109,7 +110,7 @@ async def _together(*works: Coroutine[object, object, Learned]) -> list[Learned]
 
 
 def _reached(error: BaseException) -> tuple[int, int]:
-    """Return how far a recording came before an error: the number of the migration, and the line."""
+    """Return the place of a recording at which an error ended it: the number of the migration, and the line."""
     if not isinstance(error, MigrationError) or error.failed is None:
         return 0, 0
     # Without a line the script was complete, and a rule of a run refused it.
@@ -119,7 +120,7 @@ def _reached(error: BaseException) -> tuple[int, int]:
 def _of_one_platform(error: BaseException, *, hosted: bool) -> str:
     assert isinstance(error, MigrationError | PreflightError)
     lines = " ".join(line.strip() for line in error.message.splitlines()[:2])
-    return f"not recorded on a {'hosted' if hosted else 'bare'} server: {lines}"
+    return f"not recorded on a {PLATFORMS[hosted]} server: {lines}"
 
 
 async def _on_server(
@@ -236,7 +237,7 @@ def _not_recorded(migration: Migration, error: PreflightError | MigrationError) 
 
 
 def known_of(migration: Migration, *, hosted: bool) -> Known | None:
-    """Return what the declarations of a migration say, or None if they are missing, faulty or of another text.
+    """Return the content of a migration's declarations, or None if they are missing, faulty or of another text.
 
     Args:
         migration: The migration.

@@ -37,7 +37,7 @@ class Snapshots:
         """
         self._session = session
         self._schema = schema
-        self._path = quote_literal(path_of(tuple(path)))
+        self._path = quote_literal(path_of(path))
         self._reached: tuple[str, ...] = ()
         #: The bodies of the functions that exist.
         self._functions: dict[str, str] = {}
@@ -77,7 +77,7 @@ class Snapshots:
             if name == SCOPE:
                 # A scope names the objects of other schemas, too.
                 text = snapshot.query(self._schema, *snapshot.scope_of(self._schema, scope), identities=True)
-                await self._make(f"{name}()", queries.filled("printed", path=self._path, question=text))
+                await self._make(f"{name}()", queries.printed(text, self._path))
                 continue
             kinds = ("privilege",) if name == PRIVILEGES else OBJECT_KINDS
             body = touched.function(self._schema, self._reached, self._path, kinds=kinds, sources=name == SOURCES)
@@ -118,19 +118,25 @@ class Snapshots:
         if not change.is_local:
             return None
         if names := change.names_given_up:
-            [is_taken] = await self._ask(queries.question("names_taken", names=quote_array(names)))
+            [is_taken] = await ask_aside(self._session, queries.question("names_taken", names=quote_array(names)))
             if is_taken:
                 return None
         return change.after
 
     async def _call(self, function: str) -> list[Any]:
-        return await self._ask(f"SELECT pg_temp.{function};\n")
+        return await ask_aside(self._session, f"SELECT pg_temp.{function};\n")
 
-    async def _ask(self, statement: str) -> list[Any]:
-        settings = self._session.settings() + pin(PINNED_FOR_QUESTIONS)
-        answers = await self._session.send(
-            f"SAVEPOINT {_SAVEPOINT};\n"
-            f"SET LOCAL SESSION AUTHORIZATION DEFAULT;\nSET LOCAL ROLE NONE;\n{settings}{statement}"
-            f"ROLLBACK TO {_SAVEPOINT};\nRELEASE {_SAVEPOINT};\n"
-        )
-        return [answer.value for answer in answers]
+
+async def ask_aside(session: Session, question: str) -> list[Any]:
+    """Ask in the transaction that is open, whose role and settings come back afterwards, and return the answers.
+
+    Args:
+        session: The session.
+        question: The statements that answer, which run as the role of the connection.
+    """
+    settings = session.settings() + pin(PINNED_FOR_QUESTIONS)
+    answers = await session.send(
+        f"SAVEPOINT {_SAVEPOINT};\nSET LOCAL SESSION AUTHORIZATION DEFAULT;\nSET LOCAL ROLE NONE;\n{settings}{question}"
+        f"ROLLBACK TO {_SAVEPOINT};\nRELEASE {_SAVEPOINT};\n"
+    )
+    return [answer.value for answer in answers]

@@ -24,6 +24,7 @@ from kimbledb.catalog import statements
 from kimbledb.catalog.declared import place_of
 from kimbledb.execution import error_location
 from kimbledb.execution.messages import Messages, keep_older, take_back
+from kimbledb.execution.recording_snapshots import ask_aside
 from kimbledb.execution.rollback_scripts import grants_of
 from kimbledb.execution.work import Work
 from kimbledb.inspection.data_loss import may_undo_parts
@@ -38,9 +39,7 @@ from kimbledb.planning.sample_rows import SampleTable, filling, sample_tables
 from kimbledb.server import queries
 from kimbledb.server.driver import ServerError, first_line
 from kimbledb.server.loops import END_OF_SCRIPT
-from kimbledb.server.settings import PINNED_FOR_QUESTIONS, pin
 
-_SAVEPOINT = "kimbledb_contents"
 #: The rows and the positions of sequences, as ``contents.sql`` gives them.
 Contents = Mapping[str, Mapping[str, Any]]
 
@@ -171,7 +170,7 @@ class RollbackProof:
 
     @staticmethod
     def _shows_rows(migration: Migration, tables: Sequence[SampleTable], held: Contents) -> bool:
-        """Return whether each table that a migration names holds sample rows."""
+        """Whether each table that a migration names holds sample rows."""
         names = {quoted(name) for name, table in held["tables"].items() if table["rows"]}
         sql = f"{migration.apply_sql}\n{migration.hosted_sql}"
         return all(table.name in names or table.name not in sql for table in tables)
@@ -193,7 +192,7 @@ class RollbackProof:
                     return f"{script.file_name}:{line} changes {different}"
         return f"its derived rollback does not give back {different}"
 
-    # What is sent.
+    # Messages.
 
     async def _begin(self, migration: Migration) -> None:
         work = _work(migration)
@@ -228,7 +227,7 @@ class RollbackProof:
         Args:
             migration: The migration.
             script: The script.
-            failing: What an error means, in words.
+            failing: The meaning of an error, in words.
             closing: Whether what it makes is closed.
             grants: The statements that grant after it.
 
@@ -243,8 +242,8 @@ class RollbackProof:
             await session.send(ahead + script.text + END_OF_SCRIPT + "SET CONSTRAINTS ALL IMMEDIATE;\n" + closed)
         except ServerError as error:
             offset = error_location.offset_of(error, script.text, ahead, session.completed)
-            statement = None if offset is None else _statement_at(script.text, offset)
-            shown = "" if statement is None else f": {statements.name_of(statement)}"
+            statement = None if offset is None else error_location.statement_at(script.text, offset)
+            shown = "" if statement is None else f": {statements.name_of(statement.text)}"
             raise _Failed(f"{failing}{shown}: {first_line(error)}") from error
 
     async def _fill(self, tables: Sequence[SampleTable]) -> None:
@@ -254,7 +253,7 @@ class RollbackProof:
         await session.send(f"{ahead}SET CONSTRAINTS ALL IMMEDIATE;\nDO {body};\n")
 
     async def _contents(self, names: Collection[str] | None = None) -> Contents:
-        """Return what tables and sequences hold.
+        """Return the contents of tables and sequences.
 
         Args:
             names: The tables to look at, with their sequences; None for all.
@@ -262,29 +261,17 @@ class RollbackProof:
         Raises:
             _FurtherError: The transaction has read or changed others.
         """
-        session = self.messages.session
-        settings = session.settings() + pin(PINNED_FOR_QUESTIONS)
         listed = "NULL" if names is None else quote_array(names)
         block = queries.block("contents", schema_literal=quote_literal(self.messages.schema), names=listed)
-        [answer] = await session.send(
-            f"SAVEPOINT {_SAVEPOINT};\nSET LOCAL SESSION AUTHORIZATION DEFAULT;\nSET LOCAL ROLE NONE;\n{settings}{block}"
-            f"ROLLBACK TO {_SAVEPOINT};\nRELEASE {_SAVEPOINT};\n"
-        )
-        if answer.value["further"]:
+        [answer] = await ask_aside(self.messages.session, block)
+        if answer["further"]:
             raise _FurtherError
-        found: Contents = answer.value
+        found: Contents = answer
         return found
 
 
 def _work(migration: Migration) -> Work:
     return Work(migration=migration, part="rollback", last=False, run="")
-
-
-def _statement_at(text: str, offset: int) -> str | None:
-    """Return the statement that holds a character of a text."""
-    return next(
-        (each.text for each in statements.split(text) if each.start <= offset <= each.start + len(each.text)), None
-    )
 
 
 def _differences(before: Contents, after: Contents, *, whole: bool = True) -> Iterator[str]:

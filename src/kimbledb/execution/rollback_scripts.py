@@ -35,7 +35,7 @@ class RollbackScripts:
 
     #: By the name of the migration.
     derived: Mapping[str, Script] = field(factory=dict)
-    #: What must be true after all scripts of the rollback.
+    #: The expected state after all scripts of the rollback.
     expected: Expectation = field(factory=Expectation)
     hosted: bool = False
     #: The statements that run after a rollback and grant what roles had before its migration, by the migration's name.
@@ -54,14 +54,14 @@ class RollbackScripts:
         kinds, names = snapshot.scope_of(schema, self.expected.objects)
         reached = [each for migration in migrations for each in migration.reaches]
         text = snapshot.query(schema, kinds, names, reached=reached)
-        return queries.block("printed", path=quote_literal(path_of(tuple(path))), question=text)
+        return queries.anonymous(queries.printed(text, quote_literal(path_of(path))))
 
     def check(self, found: Snapshot, *, standing: str) -> None:
         """Check the state after the scripts.
 
         Args:
             found: The objects after the scripts.
-            standing: What the call has changed so far, in words.
+            standing: The changes of the call so far, in words.
 
         Raises:
             RollbackRefusedError: An object is not as it was before the migrations.
@@ -185,7 +185,7 @@ def staying_objects(
     Args:
         migration: The migration.
         before: The objects that earlier migrations declare. A name among them belonged to one of these.
-        known: What the log says of its application.
+        known: The log's entry about its application.
         hosted: Whether the database has the roles of a hosted platform.
     """
     declared = [

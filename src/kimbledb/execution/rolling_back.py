@@ -18,6 +18,7 @@ from kimbledb.execution.rollback_scripts import RollbackScripts
 from kimbledb.execution.run import Run, Sent
 from kimbledb.execution.suspects import Suspects
 from kimbledb.execution.transaction import Transactions
+from kimbledb.execution.try_run import try_run
 from kimbledb.execution.work import Outcome, ScriptError, Work
 from kimbledb.inspection import history, preflight, snapshot
 from kimbledb.inspection.data_loss import Guard, Lost, Measured, Suspect, Suspected, may_set_sequences, may_undo_parts
@@ -188,7 +189,7 @@ class RollbackRun:
             )
             try:
                 async with observed(self.runner, transactions.session):
-                    tried = await transactions.rehearse(works, state.log_position, guard, question)
+                    tried = await try_run(transactions.messages, works, state.log_position, guard, question)
             except ScriptError as failure:
                 raise self._rollback_error(failure) from failure.__cause__
             if not tried.measured.suspects:
@@ -307,7 +308,7 @@ class RollbackRun:
         )
 
     def _standing(self, nothing: str) -> str:
-        """Return how many migrations this run took back, in words, or ``nothing`` where there are none."""
+        """Return the number of migrations that this run took back, in words, or ``nothing`` where there are none."""
         if not self.taken_back:
             return nothing
         were = "was" if len(self.taken_back) == 1 else "were"

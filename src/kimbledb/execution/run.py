@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from kimbledb.model.reports import MigrationReport
     from kimbledb.model.state import DatabaseState
     from kimbledb.server.in_process_lock import InProcessLock
-    from kimbledb.server.targets import TargetLike
+    from kimbledb.server.targets import Target, TargetLike
 
 T = TypeVar("T")
 Report = TypeVar("Report", "AdoptionReport", "MigrationReport", "ResetReport", "RollbackReport")
@@ -75,16 +75,20 @@ class Request:
                 None reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
             catalog: The migrations, or the path of their folder; None for the built-in ones.
             schema: The name of the target schema; None for ``public``.
-            options: Deadline, timeouts and the like, in seconds; None for the defaults.
-            progress: Called with each ``Event``; None for no calls.
+            options: The deadline, the timeouts (in seconds) and the other limits. None for the defaults.
+            progress: Called with each ``Event``. None for no notifications.
 
         Raises:
             ConfigurationError: The target or the schema cannot be used.
         """
-        self.target = target_of(target)
-        self.schema = schema_of(schema)
-        self.options = options or Options()
-        self.progress = progress
+        #: The target of the call.
+        self.target: Target = target_of(target)
+        #: The name of the target schema.
+        self.schema: str = schema_of(schema)
+        #: The options of the call.
+        self.options: Options = options or Options()
+        #: Called with each ``Event``. None for no notifications.
+        self.progress: Watcher | None = progress
         self._catalog = catalog
 
     @cached_property

@@ -192,7 +192,7 @@ class Scratch:
         question = snapshot.query(schema, sources=whole, needs=whole)
         path = quote_literal(path_of((schema, *self._homes)))
         answers = await self._session.send(
-            self._session.path() + pin(PINNED_FOR_QUESTIONS) + queries.block("printed", path=path, question=question)
+            self._session.path() + pin(PINNED_FOR_QUESTIONS) + queries.anonymous(queries.printed(question, path))
         )
         return snapshot.snapshot_of(answers[-1].value)
 

@@ -28,7 +28,7 @@ class ScriptStatement:
     """One statement of a script."""
 
     text: str
-    #: How many characters of the script stand before it.
+    #: The number of the script's characters before it.
     start: int
     #: Its id in the log.
     digest: str
@@ -39,7 +39,7 @@ class ScriptStatement:
     #: Whether PostgreSQL is known to refuse it in a transaction.
     alone: bool
     concurrently: bool
-    #: What it does in batches, each in a transaction of its own; None for a statement that is run as it is.
+    #: The batches, each in a transaction of its own, in which it runs; None for a statement that runs as it is.
     batches: Batches | None = None
 
     @property

@@ -116,7 +116,7 @@ class Signature:
         )
 
     def noted(self, name: str, *, first: bool) -> dict[str, object]:
-        """Return what the log keeps of the signed plan, with the forecast of a migration.
+        """Return the facts that the log keeps of the signed plan, with the forecast of a migration.
 
         Args:
             name: The name of the migration.
@@ -165,16 +165,6 @@ class Signature:
         there = now.of("rows")
         self._tables = {name: each == FILLED for name, each in self.basis.of("rows").items() if name in there}
 
-    def changed(self, what: Sequence[str], plan: Plan, applied: Sequence[AppliedStep]) -> PlanChangedError:
-        """Return the error where the plan was begun, and what comes next is not what was signed.
-
-        Args:
-            what: What has changed, a line each.
-            plan: The plan of now.
-            applied: The migrations that this call has applied.
-        """
-        return PlanChangedError(what, signed=self.fingerprint, found=plan.fingerprint, applied=applied)
-
     async def _basis_of_fingerprint(self, session: Session, state: DatabaseState, now: Basis) -> Basis | None:
         """Return the basis that the fingerprint stands for: that of now, or that which the log holds; else None."""
         for each in variants(now):
@@ -187,11 +177,11 @@ class Signature:
             found = Basis.of_dict(json.loads(zlib.decompress(base64.b64decode(log["basis"] or ""))))
         except (ValueError, zlib.error):
             return None
-        # Whoever can write the log cannot make it say something else.
+        # A writer of the log cannot forge an entry.
         return found if found is not None and found.fingerprint == self.fingerprint else None
 
     async def _log(self, session: Session, state: DatabaseState) -> dict[str, Any] | None:
-        """Return what the log holds of runs of the plan: its basis, and the migrations applied; None where it cannot be read."""
+        """Return the log's facts about runs of the plan: its basis, and the migrations applied; None where it cannot be read."""
         if state.log_position is None:
             return None
         schema, fingerprint = quote_identifier(self.schema), quote_literal(self.fingerprint)
@@ -201,7 +191,7 @@ class Signature:
         return found
 
     def _what_differs(self, now: Basis, plan: Plan) -> list[str]:
-        """Return what has changed, as far as two fingerprints show it.
+        """Return the changes, a line each, as far as two fingerprints show them.
 
         Args:
             now: The basis of the plan of now.

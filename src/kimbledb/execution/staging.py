@@ -33,11 +33,11 @@ async def carry_out(
     """Run what takes long, and then the rest of a migration in the transaction that holds the lock.
 
     Args:
-        runner: Of the call, to report which session blocks a statement.
+        runner: The runner of the call, which reports the session that blocks a statement.
         holder: The session that takes and holds the lock.
         work: The migration.
         log_position: The id of the log's newest entry when the plan was made.
-        background: What it is measured against.
+        background: The facts against which it is checked.
 
     Raises:
         Retry: Another run holds the lock or was quicker, or the application held a lock for too long. What is made stays.

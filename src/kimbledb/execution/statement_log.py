@@ -20,7 +20,7 @@ class StatementLog:
     """Reads and writes the entries about the statements of one script."""
 
     def __init__(self, worker: Session, schema: str, work: Work) -> None:
-        """Know of no constraint yet.
+        """Start with no known constraint.
 
         Args:
             worker: The session that runs the statements.
@@ -30,7 +30,7 @@ class StatementLog:
         self._worker = worker
         self._schema = schema
         self._work = work
-        #: Of the text that holds the statements, where history keeps it: an edit of hosted.sql repeats none of them.
+        #: The checksum of the text that holds the statements, as history keeps it: an edit of hosted.sql repeats none of them.
         self._checksum = work.script.checksum if work.part == "apply" else work.migration.checksum
         #: The oids of all constraints that are not validated.
         self.unvalidated: list[int] = []
@@ -61,7 +61,7 @@ class StatementLog:
         Args:
             digest: The statement.
             state: ``begun``, ``done`` or ``taken back``.
-            kind: What the statement can leave half done, as ``ScriptStatement.kind``.
+            kind: The kind of object that the statement can leave half done, as ``ScriptStatement.kind``.
             words: The names in it, where it can.
         """
         self.heed(await self._worker.send("BEGIN;\n" + self.closing(digest, state, kind=kind, words=words)))
@@ -80,7 +80,7 @@ class StatementLog:
         Args:
             digest: The statement.
             state: ``begun``, ``done`` or ``taken back``.
-            kind: What the statement can leave half done, as ``ScriptStatement.kind``.
+            kind: The kind of object that the statement can leave half done, as ``ScriptStatement.kind``.
             words: The names in it, where it can.
             before: The constraints that were not validated before it, where it ran in this transaction.
         """

@@ -10,7 +10,7 @@ from attrs import evolve
 from kimbledb.errors import ConnectionLostError
 from kimbledb.events import Statement as StatementStarted
 from kimbledb.execution.batches import fill
-from kimbledb.execution.error_location import locate
+from kimbledb.execution.error_location import locate, offset_in
 from kimbledb.execution.leftovers import Leftovers, TakenBack, never_valid, shown_constraint
 from kimbledb.execution.located_error import LocatedError
 from kimbledb.execution.messages import before_script, check_reach, take_back
@@ -26,7 +26,7 @@ from kimbledb.model.loss import Loss
 from kimbledb.model.redaction import masked
 from kimbledb.model.script import Script
 from kimbledb.model.text import counted
-from kimbledb.server.codes import DATA_LOSS, MEASURED, own_code
+from kimbledb.server.codes import DATA_LOSS, MEASURED, NEEDS_NO_TRANSACTION, own_code
 from kimbledb.server.driver import ServerError, first_line
 from kimbledb.server.notifications import notify
 from kimbledb.server.observer import observed
@@ -37,12 +37,10 @@ from kimbledb.server.settings import milliseconds
 
 #: The names of the indexes that an interrupted REINDEX CONCURRENTLY leaves (manual, REINDEX, "Rebuilding Indexes Concurrently").
 _LEFT_BY_REINDEX = re.compile(r"_cc(?:new|old)\d*$")
-#: How often an index is built where an invalid one is in the way.
+#: The number of times that an index is built where an invalid one is in the way.
 _BUILDS = 2
 #: Characters of a statement that are shown while it runs.
 _SHOWN = 60
-#: The SQLSTATEs of "cannot run inside a transaction block" and of "invalid transaction termination".
-_WANTS_NO_TRANSACTION = frozenset({"25001", "2D000"})
 
 
 class StatementRunner:
@@ -52,7 +50,7 @@ class StatementRunner:
         """Begin at the first statement.
 
         Args:
-            runner: Of the call, to report which session blocks a statement.
+            runner: The runner of the call, which reports the session that blocks a statement.
             holder: The session that holds the schema's lock.
             worker: The session that runs the statements.
             work: The migration and its script.
@@ -61,13 +59,13 @@ class StatementRunner:
         self._holder = holder
         self._worker = worker
         self._work = work
-        #: How a statement is watched for data loss.
+        #: The measurement of a statement's data loss.
         self._guard = work.guard
         self._measured: list[Measured] = []
         self._statements = statements_of(work.script.text)
         self._log = StatementLog(worker, holder.messages.schema, work)
         self._leftovers = Leftovers(worker, holder.messages.path, self._log)
-        #: How many statements are completed.
+        #: The number of completed statements.
         self._completed = 0
         #: Whether the statement that runs may commit parts of its work by itself.
         self._outside = False
@@ -183,7 +181,7 @@ class StatementRunner:
         return "\n".join(lines)
 
     def _standing(self) -> str:
-        """Return how much of the script is completed, in words."""
+        """Return the completed part of the script, in words."""
         every, number = counted(self._statements, "statement"), self._completed
         if not number:
             done = f"none of its {every} is done"
@@ -235,8 +233,7 @@ class StatementRunner:
 
     async def _locate(self, statement: ScriptStatement, error: ServerError) -> LocatedError:
         work = self._work
-        # The place of a statement that breaks off is right after it.
-        offset = statement.start + min(error.position - 1 if error.position else 0, len(statement.text))
+        offset = offset_in(error, statement.text, statement.start)
         located = locate(error, work.migration, work.script, offset=offset, exact=bool(error.position))
         return await with_cancel_reason(self._worker, error, located)
 
@@ -257,7 +254,7 @@ class StatementRunner:
                 self._measured += [data_loss.measured(each.value) for each in answers if each.code == MEASURED]
                 self._log.heed(answers)
         except ServerError as error:
-            if error.sqlstate in _WANTS_NO_TRANSACTION:
+            if error.sqlstate in NEEDS_NO_TRANSACTION:
                 return False
             raise
         return True

@@ -15,7 +15,15 @@ from kimbledb.execution.work import ChecksFailed, PlanMoved, ScriptError, Work
 from kimbledb.inspection import data_loss, proof
 from kimbledb.inspection.checks import results_of
 from kimbledb.server import queries
-from kimbledb.server.codes import DATA_LOSS, NOT_PROVED, PLAN_MOVED, QUERY_CANCELLED, VERIFICATION_FAILED, own_code
+from kimbledb.server.codes import (
+    DATA_LOSS,
+    NOT_PROVED,
+    PLAN_MOVED,
+    QUERY_CANCELLED,
+    RECORDED,
+    VERIFICATION_FAILED,
+    own_code,
+)
 from kimbledb.server.driver import ServerError
 from kimbledb.server.retry import meaning
 from kimbledb.server.session import Session
@@ -31,9 +39,9 @@ _COMMITTED_BY_SCRIPT = (
 class Earlier:
     """The transactions of a message that were committed before the one that failed."""
 
-    #: How many there were.
+    #: The number of transactions.
     count: int = 0
-    #: How many characters of the message are theirs.
+    #: The number of the message's characters that belong to them.
     length: int = 0
 
 
@@ -43,16 +51,16 @@ async def step_error(
     """Return the exception that an error of the server means for a step.
 
     Args:
-        session: Where the step ran; no transaction is open.
+        session: The session of the step; no transaction is open.
         error: The server's error.
-        work: What was done.
+        work: The work of the step.
         ahead: For each script of the work the part of its transaction before it; none where the message held no script.
         earlier: The transactions of the same message before it.
 
     Returns:
         As ``refusal_of()``, or ``ScriptError``.
     """
-    if len(session.commits) > sum(answer.code == "KD102" for answer in session.answered):
+    if len(session.commits) > recorded(session):
         # The script ended its transaction by itself: a second try would repeat what it committed.
         failure = await _script_error(session, error, work, ahead, earlier)
         failure.standing = _COMMITTED_BY_SCRIPT
@@ -60,12 +68,17 @@ async def step_error(
     return refusal_of(error, work) or await _script_error(session, error, work, ahead, earlier)
 
 
+def recorded(session: Session) -> int:
+    """Return the number of transactions of the last message that have written their history row."""
+    return sum(answer.code == RECORDED for answer in session.answered)
+
+
 def refusal_of(error: ServerError, work: Work) -> Exception | None:
     """Return the exception that an error means where it is no failure of the script, else None.
 
     Args:
         error: The server's error.
-        work: What was done.
+        work: The work of the step.
 
     Returns:
         A ``Retry`` or an error of the library, or ``ChecksFailed``, ``PlanMoved``, ``Suspected`` or ``Lost``.
@@ -89,7 +102,7 @@ async def _script_error(
     session: Session, error: ServerError, work: Work, ahead: Sequence[str], earlier: Earlier
 ) -> ScriptError:
     script, offset = work.script, None
-    # What the server names within a statement that was written here is in no file.
+    # A position within a generated statement is in no file.
     exact = bool(error.position) and work.derived is None
     if ahead:
         before = session.commits[earlier.count - 1] if 0 < earlier.count <= len(session.commits) else 0
@@ -105,7 +118,7 @@ async def with_cancel_reason(session: Session, error: ServerError, located: Loca
     """Return an error of a cancelled statement with a hint that says whether its limit or a person cancelled it.
 
     Args:
-        session: Where the statement ran; no transaction is open.
+        session: The session of the statement; no transaction is open.
         error: The server's error.
         located: The same error with its place.
     """
@@ -121,14 +134,14 @@ async def is_cancelled_by_a_person(session: Session, error: ServerError) -> bool
     """Whether somebody cancelled a statement, and not its limit.
 
     Args:
-        session: Where the statement ran; no transaction is open.
+        session: The session of the statement; no transaction is open.
         error: The server's error.
     """
     return await _cancelled_by(session, error) == "a person"
 
 
-async def _cancelled_by(session: Session, error: ServerError) -> Literal["its limit", "a person", "a script"] | None:
-    """Return who cancelled a statement, or None for another error, or where it cannot be told.
+async def _cancelled_by(session: Session, error: ServerError) -> Literal["a person", "a script"] | None:
+    """Return the origin of a statement's cancellation; None for its limit, an unknown origin, or another error.
 
     The message of the server is in the server's language. Therefore the server is asked for both texts.
     """
@@ -148,4 +161,4 @@ async def _cancelled_by(session: Session, error: ServerError) -> Literal["its li
     if error.message == cancelled:
         return "a person"
     # A script can raise that SQLSTATE, too.
-    return "its limit" if error.message == timed_out else "a script"
+    return None if error.message == timed_out else "a script"

@@ -27,7 +27,7 @@ class Suspects:
 
     @classmethod
     async def ask(cls, session: Session, suspects: Sequence[Suspect]) -> Suspects:
-        """Ask for the names of tables, and return these by them.
+        """Ask for the names of tables, and return the tables by them.
 
         Args:
             session: The session.

@@ -11,13 +11,12 @@ from kimbledb._embedded import embedded
 from kimbledb.errors import ConfigurationError
 from kimbledb.model.names import quote_identifier
 from kimbledb.server import queries
+from kimbledb.server.address import Address
+from kimbledb.server.codes import INSUFFICIENT_PRIVILEGE
 from kimbledb.server.driver import ServerError, first_line
 from kimbledb.server.options import Options
 from kimbledb.server.session import Session
-from kimbledb.server.sources import OwnConnections
 from kimbledb.server.targets import Target, target_of
-
-_INSUFFICIENT_PRIVILEGE = "42501"
 
 
 class Throwaway:
@@ -29,7 +28,7 @@ class Throwaway:
         Args:
             target: A database of the server, which is not touched, named by a DSN.
             session: A session of it.
-            word: What the databases are for: a part of their names.
+            word: The purpose of the databases, a part of their names.
         """
         self._target = target
         self._session = session
@@ -53,15 +52,13 @@ class Throwaway:
         try:
             await self._send(f"CREATE DATABASE {quote_identifier(name)}{copied}")
         except ServerError as error:
-            if error.sqlstate != _INSUFFICIENT_PRIVILEGE:
+            if error.sqlstate != INSUFFICIENT_PRIVILEGE:
                 raise
             raise ConfigurationError(
                 f"no database can be made on {self._target.label}: {first_line(error)}",
                 hint="name a role that may: ALTER ROLE ... CREATEDB",
             ) from error
-        address = self._target.address
-        assert address is not None
-        made = Target(name, OwnConnections(address._replace(database=name)))
+        made = Target(name, self._target.beside(name).source)
         try:
             if prepare:
                 async with made.session(self._session.options) as session:
@@ -81,14 +78,12 @@ class Throwaway:
 
 
 @asynccontextmanager
-async def throwaway(
-    server: str | None, word: str, options: Options, *, hosted: bool = False
-) -> AsyncIterator[Throwaway]:
+async def throwaway(server: str | None, word: str, options: Options, *, hosted: bool) -> AsyncIterator[Throwaway]:
     """Open a server for throwaway databases.
 
     Args:
         server: Its DSN, or None for an embedded server that lives as long as the block.
-        word: What the databases are for: a part of their names.
+        word: The purpose of the databases, a part of their names.
         options: The options of the sessions.
         hosted: Whether an embedded server gets the roles of a hosted platform.
 
@@ -100,14 +95,20 @@ async def throwaway(
     async with AsyncExitStack() as stack:
         dsn = await stack.enter_async_context(embedded()) if server is None else server
         target = target_of(dsn, "the server's DSN")
-        if target.address is None:
-            raise ConfigurationError(
-                "the server is not named by a DSN", hint="pass --server postgresql://user@host/database"
-            )
+        address_of_server(target)
         session = await stack.enter_async_context(target.session(options))
         if hosted:
             await session.send(queries.text_of("hosted_roles"))
         yield Throwaway(target, session, word)
+
+
+def address_of_server(target: Target) -> Address:
+    """Return the address of a database's server, or raise a ConfigurationError where no DSN names it."""
+    if target.address is None:
+        raise ConfigurationError(
+            "the server is not named by a DSN", hint="pass --server postgresql://user@host/database"
+        )
+    return target.address
 
 
 def prepared_for(*, hosted: bool, grants: bool = True) -> str:

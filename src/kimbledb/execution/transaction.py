@@ -22,48 +22,32 @@ from typing import Any
 from attrs import evolve, frozen
 
 from kimbledb.errors import ConnectionLostError, KimbleDBError
-from kimbledb.execution import error_location
-from kimbledb.execution.messages import Messages, before_script, keep_older
-from kimbledb.execution.step_errors import Earlier, is_cancelled_by_a_person, refusal_of, step_error
+from kimbledb.execution.messages import Messages
+from kimbledb.execution.step_errors import Earlier, is_cancelled_by_a_person, recorded, refusal_of, step_error
 from kimbledb.execution.work import Outcome, Work
 from kimbledb.inspection import data_loss
 from kimbledb.inspection.checks import results_of
-from kimbledb.inspection.data_loss import Guard, Measured
+from kimbledb.inspection.data_loss import Measured
 from kimbledb.model.clock import stopwatch
 from kimbledb.model.names import quote_identifier, quote_literal
 from kimbledb.model.script import Script
 from kimbledb.model.set_aside import SetAside
 from kimbledb.server import queries
 from kimbledb.server.codes import (
+    CHECKED,
     COPIED,
-    HISTORY_CHANGED,
     INDEX_NOT_VALID,
     LOOK_CLOSER,
     MEASURED,
     READ_OTHERWISE,
+    RECORDED,
+    WAL_POSITION,
     own_code,
 )
 from kimbledb.server.driver import ServerError
-from kimbledb.server.loops import END_OF_SCRIPT, Piece, before_scripts, written
+from kimbledb.server.loops import Piece, before_scripts, written
 from kimbledb.server.session import ENDS_SESSION, Answer, Session, Unread
 from kimbledb.server.settings import setting
-
-#: The answer with which each transaction writes its history row.
-_RECORDED = "KD102"
-
-
-@frozen
-class Rehearsed:
-    """What scripts did in a transaction that was rolled back."""
-
-    #: The data that would be lost.
-    measured: Measured
-    #: The objects that would be dropped and belong to no other object, each as [kind, name].
-    objects: Sequence[Sequence[str]]
-    #: The objects that would be dropped and belong to columns of tables that stay, each as [kind, name].
-    parts: Sequence[Sequence[str]]
-    #: The answer to the question after the scripts, or None where none was asked.
-    answer: Any
 
 
 class _Reply:
@@ -73,7 +57,7 @@ class _Reply:
         self._session = session
         self._works = works
         self._on_commit = on_commit
-        #: How many outcomes were read, and how many answers.
+        #: The numbers of outcomes and of answers that were read.
         self.count = 0
         self._answers = 0
 
@@ -86,7 +70,7 @@ class _Reply:
         while self.count < committed:
             answers = self._session.answered[self._answers :]
             if self.count + 1 < len(self._works):  # to the last one belongs the question after its COMMIT, too
-                answers = answers[: [answer.code for answer in answers].index(_RECORDED) + 1]
+                answers = answers[: [answer.code for answer in answers].index(RECORDED) + 1]
             self._answers += len(answers)
             work = self._works[self.count]
             self.count += 1
@@ -120,7 +104,7 @@ class _Unreadable(Exception):
 
 
 class _FellOut(Exception):
-    """A script failed in the company of others; it is rolled back, and is to run alone, which tells whether it fails there."""
+    """A script failed in the company of others; it is rolled back, and is to run alone, which shows whether it fails there."""
 
 
 class _PassedOver(Exception):
@@ -132,10 +116,10 @@ class _PassedOver(Exception):
 
 
 class _LookCloser(Exception):
-    """A short look saw a sign of what only a long one can tell; nothing is left of the work, which is to be sent again.
+    """A brief check saw a sign of something that only a full one can decide; nothing is left of the work, which is to be sent again.
 
     Attributes:
-        what: Of what it saw a sign.
+        what: The subject of the sign.
     """
 
     def __init__(self, what: str) -> None:
@@ -199,7 +183,7 @@ class Transactions:
         """
         waiting = list(works)
         position = log_position
-        #: How many of them the next message carries; None for all.
+        #: The number of them that the next message carries; None for all.
         size: int | None = None
 
         def note(outcome: Outcome) -> None:
@@ -239,7 +223,7 @@ class Transactions:
         try:
             with self._doubting(reply):
                 try:
-                    # What begins comes after the COMMIT of what was before it.
+                    # Each beginning follows the COMMIT of the transaction before it.
                     await session.send(message, on_begin=lambda: reply.read(session.begun - 1))
                 except (ServerError, KimbleDBError):
                     reply.read(max(session.begun - 1, 0))
@@ -256,7 +240,7 @@ class Transactions:
                 raise refusal from error
             if await is_cancelled_by_a_person(session, error):
                 raise await step_error(session, error, failed, ()) from error
-            # What a script may do is not all that EXECUTE may do, and its place is to be told.
+            # EXECUTE refuses some statements of a script, and hides their place.
             raise _FellOut from error
 
     async def _send(self, works: Sequence[Work], log_position: int, on_commit: Callable[[Outcome], None]) -> None:
@@ -272,11 +256,11 @@ class Transactions:
                         texts[0].begin,
                         message,
                         further=_starts("", texts)[1:],
-                        # What begins comes after the COMMIT of what was before it.
+                        # Each beginning follows the COMMIT of the transaction before it.
                         on_begin=lambda: reply.read(session.begun - 1),
                     )
                 except (ServerError, KimbleDBError):
-                    reply.read(max(session.begun - 1, min(_recorded(session), len(session.commits))))
+                    reply.read(max(session.begun - 1, min(recorded(session), len(session.commits))))
                     raise
                 reply.read(len(texts))
         except Unread as unread:
@@ -316,76 +300,13 @@ class Transactions:
             last = loss.__cause__.last_word if isinstance(loss.__cause__, ServerError) else None
             ended = last is not None and last.sqlstate.startswith(ENDS_SESSION)
             # The server's last message came before that of the next history row.
-            if ended and _recorded(self.session) == (reply.count if reply is not None else 0):
+            if ended and recorded(self.session) == (reply.count if reply is not None else 0):
                 self.in_doubt = False
             raise
         except ServerError:
             self.in_doubt = False
             raise
         self.in_doubt = False
-
-    async def rehearse(
-        self,
-        works: Sequence[Work],
-        log_position: int,
-        guard: Guard,
-        question: str = "",
-        *,
-        checking_each: bool = False,
-    ) -> Rehearsed:
-        """Run scripts one after the other in a transaction that is rolled back.
-
-        It is one message, which ends by itself even if the client dies. Sequences get a storage
-        of their own first, so that nothing of a setval() is left.
-
-        Args:
-            works: The scripts, in order.
-            log_position: The id of the log's newest entry when the plan was made.
-            guard: How the transaction is watched for data loss.
-            question: A block that answers a question after all scripts, or nothing.
-            checking_each: Whether to look after each script, and not only after the last one, if it changed history. A
-                look reads all locks of the transaction, of which each script adds some.
-
-        Raises:
-            Retry: As for ``carry_out()``.
-            ScriptError: One of the scripts failed.
-        """
-        messages = self.messages
-        namespace = f"(SELECT oid FROM pg_namespace WHERE nspname = {quote_literal(self.messages.schema)})"
-        listed = {each: queries.filled(f"own_{each}", namespace=namespace) for each in ("objects", "parts")}
-        message = (
-            messages.setting_up(works[0], log_position)
-            + self.session.path()
-            + queries.block("inventory", **listed)
-            + guard.before()
-            + before_script(self.messages.schema, self.messages.path)
-        )
-        places = []
-        checking = queries.block("check_script", parts=queries.text_of("check_history"))
-        for work in works:
-            older = keep_older() if work.closes else ""
-            message += messages.settings(work) + older + self.session.path(self.messages.path)
-            places.append(len(message))
-            message += work.script.text + END_OF_SCRIPT + messages.ending(work)
-            message += checking if checking_each or work is works[-1] else ""
-        asking = question + queries.question("vanished", **listed)
-        message += guard.after() + asking + self.session.leaving() + "ROLLBACK;\n"
-        try:
-            answers = await self.session.transact(messages.begin(*works), message)
-        except ServerError as error:
-            if own_code(error) == HISTORY_CHANGED and not checking_each and len(works) > 1:
-                return await self.rehearse(
-                    works, log_position, guard, question, checking_each=True
-                )  # which one was it?
-            prefix = self.session.prefix
-            first, *others = (message[begin:end] for begin, end in itertools.pairwise((0, *places)))
-            at = error_location.stopped_in(error, [prefix + first, *others], self.session.completed)
-            raise await step_error(self.session, error, works[at], [prefix + message[: places[at]]]) from error
-        [measured] = [answer.value for answer in answers if answer.code == MEASURED]
-        [*answered, vanished] = [answer.value for answer in answers if answer.code == "KD100"]
-        return Rehearsed(
-            data_loss.measured(measured), vanished["objects"], vanished["parts"], answered[0] if answered else None
-        )
 
     async def open(self, work: Work, log_position: int) -> None:
         """Open the transaction of a migration whose script is written only when the schema was looked at.
@@ -407,7 +328,7 @@ class Transactions:
         """Ask a question in the transaction that is open, and return the answer.
 
         Args:
-            work: Whose transaction it is.
+            work: The work of the transaction.
             question: A block that answers, for the safe path.
         """
         try:
@@ -420,7 +341,7 @@ class Transactions:
         """Run a script in the transaction that is open, before that of the work.
 
         Args:
-            work: Whose transaction it is.
+            work: The work of the transaction.
             script: The script.
 
         Raises:
@@ -442,7 +363,7 @@ class Transactions:
         CREATE INDEX CONCURRENTLY.
 
         Args:
-            work: What the other session will do.
+            work: The work of the other session.
             log_position: The id of the log's newest entry when the plan was made.
 
         Raises:
@@ -487,8 +408,8 @@ class Transactions:
         """Prove and record the work in the transaction that ``hold()`` opened, and commit it. A hosted.sql runs before that.
 
         Args:
-            work: What the other session did.
-            measured: What data it took away, for the log.
+            work: The work of the other session.
+            measured: The data that it took away, for the log.
 
         Raises:
             Retry: As for ``carry_out()``.
@@ -517,7 +438,7 @@ class Transactions:
         caller reports the first error all the same.
 
         Args:
-            work: What was tried.
+            work: The work that failed.
             message: The error, without any value of a row.
             seconds: How long the try took.
         """
@@ -526,10 +447,10 @@ class Transactions:
 
 
 def _starts(prefix: str, texts: Sequence[_Text]) -> list[int]:
-    """Return how many characters of a message stand before each of its transactions.
+    """Return the number of characters of a message before each of its transactions.
 
     Args:
-        prefix: What stands before the rest of the first one.
+        prefix: The text before the rest of the first one.
         texts: The transactions.
     """
     lengths = [len(text.begin) + len(text.rest) for text in texts]
@@ -552,25 +473,20 @@ def _send_again(error: ServerError, work: Work) -> None:
         raise _LookCloser(error.detail or "") from error
 
 
-def _recorded(session: Session) -> int:
-    """Return how many transactions of the last message have written their history row."""
-    return sum(answer.code == _RECORDED for answer in session.answered)
-
-
 def _outcome(answers: Sequence[Answer], work: Work) -> Outcome:
     found = {answer.code: answer.value for answer in answers}
     return Outcome(
-        found[_RECORDED]["head"],
-        tuple(results_of(found.get("KD101", ()), [work.migration])),
-        found.get("KD103"),
-        found[_RECORDED]["milliseconds"] / 1000,
+        found[RECORDED]["head"],
+        tuple(results_of(found.get(CHECKED, ()), [work.migration])),
+        found.get(WAL_POSITION),
+        found[RECORDED]["milliseconds"] / 1000,
         data_loss.measured(found[MEASURED]) if MEASURED in found else Measured(),
         set_aside=tuple(_set_aside(answer.value) for answer in answers if answer.code == COPIED),
     )
 
 
 def _set_aside(answer: Mapping[str, Any]) -> SetAside:
-    """Return what the block answered that copied the rows of a table which was set aside."""
+    """Return the answer of the block that copied the rows of a table which was set aside."""
     source, rows, copied = answer["source"], answer["rows"], answer["copied"]
     query = f"SELECT * FROM {source} WHERE {quote_identifier(answer['reason'])} IS NOT NULL" if copied < rows else None
     return SetAside(table=answer["table"], source=source, rows=rows, copied=copied, query=query)

@@ -25,7 +25,7 @@ class Work:
     migration: Migration
     #: Which of the migration's scripts is run.
     part: Part
-    #: How the transaction is watched for data loss, or None where the loss is known.
+    #: The measurement of data loss in the transaction, or None if the loss is known.
     guard: Guard | None = None
     #: Whether the database is a hosted one, which decides what the migration declares.
     hosted: bool = False
@@ -127,7 +127,7 @@ class Outcome:
     #: work was done outside of it.
     held: float | None
     measured: Measured = field(factory=Measured)
-    #: What a completion did, a line each.
+    #: The acts of a completion, a line each.
     notes: tuple[str, ...] = ()
     #: The tables that were set aside.
     set_aside: tuple[SetAside, ...] = ()
@@ -145,7 +145,7 @@ class PlanMoved(StepFailed):
     """Under the lock the database is not as the signed plan says: nothing was run.
 
     Attributes:
-        what: What is not so, a line each; none where the next look tells.
+        what: The differences, a line each; none where the next look finds them.
     """
 
     def __init__(self, what: Sequence[str] = ()) -> None:
@@ -157,7 +157,7 @@ class ScriptError(StepFailed):
     """A script failed.
 
     Attributes:
-        migration: Whose script it is.
+        migration: The migration of the script.
         located: The server's error, its place and its cure.
     """
 

@@ -60,7 +60,7 @@ async def verify_migrations(
             answers = await session.send(
                 "BEGIN READ ONLY;\n"
                 + session.settings()
-                + checks_setting(some)
+                + handed(checks_handed(some))
                 + session.guarded(path, reached)
                 + checks_block(session, path, judging=False)
                 + "COMMIT;\n"
@@ -92,13 +92,8 @@ def _not_run(migration: Migration, query: VerificationQuery, error: PreflightErr
     )
 
 
-def checks_setting(migrations: Iterable[Migration]) -> str:
-    """Return the statement that hands the checks of migrations to the server."""
-    return handed(checks_handed(migrations))
-
-
 def checks_handed(migrations: Iterable[Migration]) -> dict[str, object]:
-    """Return what is handed to ``run_checks.sql``, by its name."""
+    """Return the values that are handed to ``run_checks.sql``, by their names."""
     checks = [
         {"migration": migration.name, "name": query.name, "sql": query.sql, "runs": query.runs}
         for migration in migrations

@@ -32,10 +32,6 @@ from kimbledb.server.driver import ServerError
 from kimbledb.server.search_path import guard_of
 from kimbledb.server.session import Session
 
-#: The SQLSTATEs of a table and a column that do not exist.
-_NOT_THERE = frozenset({"42P01", "42703"})
-
-
 #: Why rows were not looked at, by the SQLSTATE of the question.
 _UNREAD = {
     INSUFFICIENT_PRIVILEGE: "this role may not read the tables",
@@ -52,9 +48,9 @@ async def foresee(
     state: DatabaseState,
     schema: str,
     *,
-    online: bool = False,
-    aside: Collection[str] = (),
-    large: frozenset[str] = frozenset(),
+    online: bool,
+    aside: Collection[str],
+    large: frozenset[str],
 ) -> Plan:
     """Return a plan whose steps have their completions; a step whose rest cannot be written, or that rows break, is in conflict.
 
@@ -67,7 +63,7 @@ async def foresee(
         planner: The planner, which has the migrations and their order.
         plan: The plan by evidence.
         shown: The evidence.
-        looked: What the schema shows, and the forms that history records.
+        looked: The objects of the schema, and the forms that history records.
         state: The state of the database.
         schema: The target schema.
         online: Whether online.sql can be run.
@@ -140,14 +136,14 @@ class _Foresight:
     rows: LaterRows = field(init=False)
     #: The steps so far that differ from those of the plan, by name.
     steps: dict[str, Step] = field(factory=dict)
-    #: What scripts meet, by the name of the step.
+    #: The errors of scripts, by the name of the step.
     scripts: dict[str, ScriptRows] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         self.rows = LaterRows.of(self.found)
 
     def run_script(self, step: Step, migrations: Sequence[Migration], *, asks: bool = True) -> None:
-        """Let the script of a step run.
+        """Run the script of a step.
 
         Args:
             step: The step.
@@ -162,7 +158,7 @@ class _Foresight:
     async def complete(
         self, step: Step, unfinished: Unfinished, question: str | None, large: frozenset[str], *, must: bool
     ) -> None:
-        """Let a step be completed, and ask what the rows allow.
+        """Complete a step, after asking what the rows allow.
 
         Args:
             step: The step.
@@ -206,17 +202,17 @@ class _Foresight:
             elif why := allowed.undecided.get(str(number)):
                 doubts.setdefault(name, {})[of] = why
         for name, those in doubts.items():
-            self._say(name, "; ".join(undecided(those)))
+            self._append_to_reason(name, "; ".join(undecided(those)))
         for name, lines in conflicts.items():
-            self._say(name, "; ".join(lines))
+            self._append_to_reason(name, "; ".join(lines))
             self.steps[name] = evolve(self.steps[name], state=StepState.CONFLICTING)
 
-    def _say(self, name: str, words: str) -> None:
+    def _append_to_reason(self, name: str, words: str) -> None:
         step = self.steps.get(name) or self.plan.step(name)
         self.steps[name] = evolve(step, reason=f"{step.reason}; {words}")
 
     async def _allowed(self, question: str | None, breaking: Iterable[str]) -> tuple[Rows, str | None]:
-        """Ask what the rows allow, and return it, or the reason why they were not looked at.
+        """Ask about the rows, and return the findings, or the reason why they were not looked at.
 
         To plan a query of a table can call what hangs on the table: where strangers own such objects none is read.
         """
@@ -235,7 +231,7 @@ class _Foresight:
 
 
 def _may_be_staged(step: Step, large: frozenset[str], *, hosted: bool) -> bool:
-    """Return whether a migration of which nothing is there may be done in part outside of a transaction, by its declarations."""
+    """Whether a migration of which nothing is there may be done in part outside of a transaction, by its declarations."""
     return (
         bool(large)
         and not step.migration.online_sql
@@ -245,7 +241,7 @@ def _may_be_staged(step: Step, large: frozenset[str], *, hosted: bool) -> bool:
 
 
 def _serves(completion: Completion) -> bool:
-    """Return whether a completion does what the script would do, and holds others up for less long."""
+    """Whether a completion does what the script would do, and holds others up for less long."""
     return bool(completion.online) and not completion.conflicts and not completion.left
 
 

@@ -23,6 +23,7 @@ from kimbledb.model.loss import Loss
 from kimbledb.model.names import quote_array, quote_identifier, quote_literal
 from kimbledb.model.reach import home_of
 from kimbledb.server import queries
+from kimbledb.server.codes import UNDEFINED_TABLE
 from kimbledb.server.driver import ServerError
 from kimbledb.server.retry import Retry
 from kimbledb.server.session import Session
@@ -51,26 +52,24 @@ _WRITES = tuple(
         ),
     )
 )
-#: What may write a table anew that was there.
-_WRITES_ANEW = tuple(
+#: The commands that may rewrite an existing table.
+_REWRITES = tuple(
     map(re.compile, (r"default\s+\w+\s*\(", r"generated", r" type ", r"logged", r"cluster", r"method", r"tablespace"))
 )
-#: What does so, and keeps its rows: a new column, and a materialised view that is filled again.
+#: Rewrites that keep rows: a new column, and a refreshed materialised view.
 _KEEPS_ROWS = (re.compile(r"add\s+(?!constraint|primary|unique|foreign|check|value)"), re.compile(r"refresh\b"))
 #: A table that a script makes, and one that it changes.
 _MAKES = re.compile(r"create\s+(?:\w+\s+)?table\s+(?:if\s+not\s+exists\s+)?([\w.\"]+)")
 _CHANGES = re.compile(
     r"alter\s+(?:(?:foreign\s+)?table\s+(?:if\s+exists\s+)?(?:only\s+)?|sequence\s+|materialized\s+)([\w.\"]+)"
 )
-#: The SQLSTATE of a table that does not exist.
-_NO_SUCH_TABLE = "42P01"
 #: A table or materialised view whose loss no counter shows, in the form of the SQL.
 Suspect = dict[str, Any]
 
 
 @frozen(kw_only=True)
 class Guard:
-    """How the losses of one transaction are measured."""
+    """The measurement of the losses of one transaction."""
 
     schema: str
     #: The objects outside of the schema that the migration declares to reach, as in its facts.
@@ -94,7 +93,7 @@ class Guard:
     #: Whether the script seems to lose nothing. Then nothing of what was there before it is read, and a
     #: script that may have lost some of it fails with ``LOOK_CLOSER``: it is to run again with all of it read.
     light: bool = False
-    #: Whether it seems to write tables anew: then the sizes of tables are read, which tell those that are empty.
+    #: Whether it seems to rewrite tables: then the sizes of tables are read, to find those that are empty.
     sizes: bool = True
 
     def before(self) -> str:
@@ -111,13 +110,16 @@ class Guard:
         )
         closer = queries.filled("look_closer", what="'sequences'")
         if self.light:
-            return text + queries.block("measure_lightly", spaces=self._spaces, closer=closer)
+            return text + queries.block(
+                "measure_lightly", spaces=self._spaces, closer=closer, searching=queries.text_of("sets_sequences")
+            )
         text += queries.block(
             "measure_before",
             spaces=self._spaces,
             sequences=_boolean(self.sequences or bool(self.suspects)),
             brief=_boolean(self.brief),
             closer=closer,
+            searching=queries.text_of("sets_sequences"),
             sizes=_boolean(self.sizes or bool(self.suspects)),
         )
         if self.suspects:
@@ -142,7 +144,7 @@ class Guard:
                 schemas=self._schemas,
                 back=_boolean(self.rolling_back),
                 allowed=_boolean(self.allowed),
-                telling=_boolean(self.report_only),
+                reporting=_boolean(self.report_only),
                 undoing=_boolean(self.undoing),
             )
             # Text, so that the server does not read it where it is not wanted.
@@ -150,7 +152,7 @@ class Guard:
         namespace = f"(SELECT oid FROM pg_namespace WHERE nspname = {literal})"
         return queries.filled(
             "measure_after",
-            telling=_boolean(self.report_only),
+            reporting=_boolean(self.report_only),
             losses=losses,
             parts=queries.filled("own_parts", namespace=namespace),
         )
@@ -216,8 +218,8 @@ def may_undo_parts(script: str) -> bool:
     return ("exception" in low or "savepoint" in low) and _UNDOES_PARTS.search(low) is not None
 
 
-def may_write_anew(script: str) -> bool:
-    """Whether a script seems to write a table anew for a new column, or to refresh a materialised view.
+def may_rewrite(script: str) -> bool:
+    """Whether a script seems to rewrite a table for a new column, or to refresh a materialised view.
 
     The answer may be wrong: a table is then taken for one with rows.
     """
@@ -226,7 +228,7 @@ def may_write_anew(script: str) -> bool:
 
 @lru_cache(maxsize=64)  # of the migrations of a message, which may be sent again
 def seems_to_lose_nothing(script: str) -> bool:
-    """Whether a script seems to change and delete no row, to drop nothing, and to write no table anew but those that it makes.
+    """Whether a script seems to change and delete no row, to drop nothing, and to rewrite no table but those that it makes.
 
     The answer may be wrong, which the server then shows (``Guard.light``).
     """
@@ -236,7 +238,7 @@ def seems_to_lose_nothing(script: str) -> bool:
     if _any_of(_WRITES, read):
         return False
     made = {match[1] for match in _MAKES.finditer(read)}
-    return not _any_of(_WRITES_ANEW, read) or all(match[1] in made for match in _CHANGES.finditer(read))
+    return not _any_of(_REWRITES, read) or all(match[1] in made for match in _CHANGES.finditer(read))
 
 
 def may_set_sequences(script: str) -> bool:
@@ -288,11 +290,11 @@ async def count(session: Session, schema: str, objects: Sequence[Sequence[Any]])
     Raises:
         Retry: One of the objects no longer exists: another run was quicker.
     """
-    block = setting("kimbledb.stakes", objects) + queries.block("count_losses", schema_literal=quote_literal(schema))
+    block = setting("kimbledb.relations", objects) + queries.block("count_losses", schema_literal=quote_literal(schema))
     try:
         return _losses(await session.ask(block, read_only=False))
     except ServerError as error:
-        if error.sqlstate == _NO_SUCH_TABLE:
+        if error.sqlstate == UNDEFINED_TABLE:
             raise Retry from error
         raise
 

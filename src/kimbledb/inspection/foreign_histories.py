@@ -1,7 +1,8 @@
 """Histories of other tools, in a database to which kimbledb has applied no migration.
 
-The objects that a catalog declares are evidence, whichever tool created them. Where a migration declares
-no object, only the history of another tool can show that the migration is applied.
+The objects that a catalog declares are evidence, whichever tool created them. Where a migration leaves nothing in
+the schema to look for, since it only changes rows or has no declarations, only the history of another tool can show
+that the migration is applied.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class ForeignHistory:
     rows: int
     #: The names of the catalog's migrations that it calls applied.
     applied: tuple[str, ...] = ()
-    #: What it calls failed or unfinished, as it calls it.
+    #: The tool's own word for a failed or unfinished migration.
     failed: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -55,15 +56,17 @@ class ForeignHistory:
 
 
 async def with_histories(
-    session: Session, plan: Plan, state: DatabaseState, schema: str, catalog: Catalog
+    session: Session, plan: Plan, shown: Evidence, state: DatabaseState, schema: str, catalog: Catalog
 ) -> tuple[Plan, tuple[ForeignHistory, ...]]:
     """Return a plan with notes on other tools' histories, where kimbledb's own history is empty, and these histories.
 
-    A migration without declarations that such a history calls applied is adoptable: nothing else can show it.
+    A migration on which the schema gives no evidence, and that such a history calls applied, is adoptable: nothing
+    else can show it.
 
     Args:
         session: The session.
         plan: The plan.
+        shown: The evidence of the schema.
         state: The state of the database.
         schema: The target schema.
         catalog: The migrations.
@@ -75,7 +78,7 @@ async def with_histories(
     steps = [
         evolve(step, state=StepState.ADOPTABLE, reason=f"not in history; {each.table} of {each.tool} records it")
         if step.state is StepState.PENDING
-        and not step.migration.is_declared
+        and step.name not in shown.findings
         and (each := recorded.get(step.name)) is not None
         else step
         for step in plan.steps

@@ -20,7 +20,7 @@ from kimbledb.server.session import Session
 
 @frozen(eq=False)
 class Looked:
-    """What a database shows of declared objects."""
+    """The state of declared objects in a database."""
 
     #: The objects of the schema.
     found: Snapshot
@@ -57,7 +57,7 @@ def questions(catalog: Catalog, schema: str, path: Sequence[str], *, owners: boo
 
 
 def looked_of(answers: Sequence[Any]) -> Looked:
-    """Return what the answers to ``questions()`` show."""
+    """Return the objects and forms in the answers to ``questions()``."""
     found, recorded = answers
     return Looked(snapshot.snapshot_of(found), forms.forms_of(recorded))
 
@@ -68,7 +68,7 @@ def weighed(planner: Planner, state: DatabaseState, looked: Looked | None, known
     Args:
         planner: The planner, which has the migrations and their order.
         state: The state of the database.
-        looked: What it shows, or None if the schema is empty.
+        looked: The objects that it shows, or None if the schema is empty.
         known: The forms that this server gives to the declared objects; None for those that history records.
     """
     if looked is None:

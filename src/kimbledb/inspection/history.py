@@ -102,7 +102,7 @@ async def seconds_of(session: Session, schema: str, run: str, event: str, name: 
 
 
 class AppliedHere(NamedTuple):
-    """What the log says of the last application of a migration."""
+    """The log's entry about the last application of a migration."""
 
     #: The constraints, indexes and statistics that it made on tables that were there before it, as ``kind name``. None
     #: where that was not noted.

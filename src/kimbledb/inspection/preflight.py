@@ -18,7 +18,7 @@ from kimbledb.server import queries
 from kimbledb.server.codes import INSUFFICIENT_PRIVILEGE
 from kimbledb.server.notifications import log
 from kimbledb.server.search_path import gaps_of, strangers_in
-from kimbledb.server.session import Session
+from kimbledb.server.session import BEGIN, Session
 
 #: The oldest server that is supported, as ``server_version_num``.
 OLDEST_SERVER = 150000
@@ -107,7 +107,7 @@ def _ownership_gaps(state: DatabaseState, facts: dict[str, Any]) -> Iterable[tup
 
 
 async def role_gaps(session: Session, state: DatabaseState, schema: str) -> list[tuple[str, str]]:
-    """Return why this role, or this server, may apply no migration at all, each reason with its cure.
+    """Return the reasons why this role, or this server, may apply no migration at all, each with its cure.
 
     What a migration lacks beside that, such as an extension, is no such reason.
 
@@ -234,9 +234,7 @@ async def refused_extensions(session: Session, state: DatabaseState, names: Sequ
         names: The names of the extensions.
     """
     block = queries.block("try_extensions", extensions=quote_array(names), home=quote_literal(state.extension_home))
-    [answer] = await session.send(
-        f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n{session.settings()}{block}ROLLBACK;\n"
-    )
+    [answer] = await session.send(f"{BEGIN}{session.settings()}{block}ROLLBACK;\n")
     return [
         (
             f"{state.role} may not create the extension {name}: {message}"

@@ -53,9 +53,9 @@ _QUOTED_NAME = re.compile(r"\{quoted:([^{}]+)\}")
 _PRINTED_NAME = re.compile(r"\{printed:([^{}]+)\}")
 #: The object and the role of a privilege's name.
 _GRANT = re.compile(r'(?P<object>.+) to (?P<role>"(?:[^"]|"")*"|[^\s"]+)', re.DOTALL)
-#: What a block with lookups has its own places for.
+#: The settings for which a block with lookups has places of its own.
 _GIVEN = ("relations", "homes", "granted", "states")
-#: How the catalogs write whether a trigger or a rule fires.
+#: The codes of the system catalogs for when a trigger or a rule fires.
 _ENABLED = {"disabled": "D", "replica": "R", "always": "A"}
 _ENABLED_WORDS = {"O": "enabled", "D": "disabled", "R": "enabled on replicas only", "A": "enabled always"}
 #: An element that needs no quotes in an array: neither empty nor the word null.
@@ -122,7 +122,7 @@ class Declared:
 
 
 def declared_by(migration: Migration, *, hosted: bool) -> list[Declared]:
-    """Return what a migration declares for a platform: what must exist after it, and what must be gone.
+    """Return the declared objects of a migration for a platform: those that must exist after it, and those that must be gone.
 
     Args:
         migration: The migration.
@@ -146,7 +146,7 @@ def declared_by(migration: Migration, *, hosted: bool) -> list[Declared]:
 
 @frozen
 class Site:
-    """Where objects are looked up and their expressions are printed."""
+    """The session in which objects are looked up and their expressions printed."""
 
     #: The target schema.
     schema: str
@@ -179,12 +179,12 @@ class Site:
         )
 
 
-def statement(declared: Iterable[Declared], site: Site, *, judging: bool = True, left: Collection[str] = ()) -> str:
+def statement(declared: Iterable[Declared], site: Site, *, judging: bool, left: Collection[str] = ()) -> str:
     """Return the statement that looks up objects, and sets ``kimbledb.forms`` to the record of their forms.
 
     Args:
         declared: The objects, as ``declared_by()`` gives them.
-        site: Where they are looked up.
+        site: The session in which they are looked up.
         judging: Whether a fault is an error. Otherwise only the forms are wanted.
         left: The objects that need not be as declared, each as ``Declared.key``: they were there before, and stay.
     """
@@ -202,7 +202,7 @@ def statement_of_several(
 
     Args:
         several: The objects of each transaction, and those that need not be as declared.
-        site: Where they are looked up.
+        site: The session in which they are looked up.
         judging: Whether a fault is an error.
 
     Returns:
@@ -232,7 +232,7 @@ def _statement(lookups: _Lookups, values: Mapping[str, str], site: Site, *, judg
     Args:
         lookups: The lookups.
         values: The expressions that give what ``_Lookups.handed()`` gives, by its names.
-        site: Where objects are looked up.
+        site: The session in which objects are looked up.
         judging: As for ``statement()``.
     """
     return queries.block(
@@ -297,7 +297,7 @@ def _check(item: Declared, fault: str, detail: str, migration: Migration) -> Che
 
 @define
 class _Lookup:
-    """What one lookup finds."""
+    """The result of one lookup."""
 
     #: The names of the objects, without quotes.
     own: dict[str, None] = field(factory=dict)
@@ -332,7 +332,7 @@ class _Lookups:
     relations: dict[str, str] = field(factory=dict)
     #: The schemas of objects that are found by their name in a schema.
     homes: dict[str, None] = field(factory=dict)
-    #: What must be granted, by the key of the privilege.
+    #: The required grants, by the key of the privilege.
     granted: dict[str, Sequence[str]] = field(factory=dict)
     wanted: list[str] = field(factory=list)
     gone: list[str] = field(factory=list)
@@ -388,7 +388,7 @@ class _Lookups:
         """Add a privilege, and return whether it is looked up."""
         match = _GRANT.fullmatch(item.each.name)
         may = (item.each.facts or {}).get("may", ())
-        # What an owner or PUBLIC lacks is no entry in an access list.
+        # A right that an owner or PUBLIC lacks is no entry of an access list.
         if match is None or match["role"] == "owner" or not (item.gone or may):
             return False
         described = match["object"]
@@ -418,7 +418,7 @@ class _Lookups:
         return not self._lookups
 
     def handed(self, left: Collection[str] = ()) -> dict[str, str]:
-        """Return what is looked for, by the name of its variable: arrays, and objects of JSON, as the server reads them.
+        """Return the values of the lookups, by the names of their variables: arrays, and objects of JSON, as the server reads them.
 
         Args:
             left: As for ``statement()``.

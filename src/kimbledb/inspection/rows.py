@@ -1,4 +1,4 @@
-"""What the rows of a schema allow: which tables hold any, which columns hold NULL, which rows break what is declared."""
+"""Query the rows of a schema: tables that hold any, columns that hold NULL, rows that violate declared constraints."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def question(schema: str, path: Sequence[str], questions: Questions) -> str | No
     Args:
         schema: The target schema.
         path: The schema and those of extensions, by which the queries for breaking rows are read.
-        questions: What is asked for a migration that is there in part.
+        questions: The questions for a migration that is there in part.
     """
     home = quote_identifier(schema)
     asked = [
@@ -51,7 +51,7 @@ def question_of_breaking(path: Sequence[str], breaking: Mapping[str, Breaking]) 
     return _block(path, (), _breaking(breaking))
 
 
-#: What is asked of rows, the name of what they break, and the rows.
+#: A question about rows, the name of the violated constraint, and the rows.
 _Listed = tuple[str, str, Breaking]
 
 
@@ -72,7 +72,7 @@ def _block(path: Sequence[str], asked: Sequence[str], listed: Sequence[_Listed])
 
 
 def rows_of(answer: list[list[Any]]) -> Rows:
-    """Return what the rows allow.
+    """Return the findings about the rows.
 
     Args:
         answer: The answer to ``question()``.
@@ -93,7 +93,7 @@ def rows_of(answer: list[list[Any]]) -> Rows:
 
 
 def reason(sqlstate: str) -> str:
-    """Return why rows could not be looked at.
+    """Return the reason why rows could not be looked at.
 
     Args:
         sqlstate: The SQLSTATE of the query.

@@ -1,9 +1,9 @@
 """Security checks on the server's catalogs: the privileges of roles, and guards that are ineffective.
 
-The checks of the target schema's objects count; some of them only warn of what is in no closed catalog. The checks of their surroundings (default privileges,
-extensions), which migrations do not make, are informative. People use the roles
-``anon`` and ``authenticated``, and every role that connects is PUBLIC; where a server
-lacks both roles, the checks that concern them are informative, too.
+The checks of the target schema's objects count; some of them only warn of objects of no closed catalog. The checks of
+their surroundings (default privileges, extensions), which migrations do not make, are informative. People use the roles
+``anon`` and ``authenticated``, and every role that connects is PUBLIC; where a server lacks both roles, the checks that
+concern them are informative, too.
 """
 
 from __future__ import annotations
@@ -126,14 +126,14 @@ def questions(schema: str) -> list[str]:
 
 
 def checks_of(
-    answers: Sequence[Any], declared: Collection[Key] | None = None, *, closed: Collection[Key] | None = None
+    answers: Sequence[Any], declared: Collection[Key] | None, *, closed: Collection[Key] | None
 ) -> list[Check]:
     """Return the security checks by the answers to ``questions()``.
 
     Args:
         answers: The answers, in their order.
-        declared: What the applied migrations declare; None where none is applied.
-        closed: What the applied migrations of a closed catalog declare: of what is beside these, some checks warn. None
+        declared: The objects that the applied migrations declare; None where none is applied.
+        closed: Those of the applied migrations of a closed catalog: of other objects some checks only warn. None
             where none of them warns.
     """
     tables, routines, server = answers
@@ -171,13 +171,13 @@ def weigh(
 
 
 def _is_of(thing: str, ours: Collection[tuple[str, ...]]) -> bool:
-    """Return whether the object of a finding, such as ``key on public.notes``, is one of some functions and constraints."""
+    """Whether the object of a finding, such as ``key on public.notes``, is one of some functions and constraints."""
     own, _, home = thing.rpartition(" on ")
     return (parts_of(home)[1:] + (parts_of(own) if own else ())) in ours
 
 
 def _is_on(thing: str, some: Collection[tuple[str, ...]]) -> bool:
-    """Return whether a finding is on one of some functions and relations, or on a part of it."""
+    """Whether a finding is on one of some functions and relations, or on a part of it."""
     home = parts_of(thing.rpartition(" on ")[2])[1:]
     return home in some or home[:1] in some
 

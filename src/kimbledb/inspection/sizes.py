@@ -40,7 +40,7 @@ def large(tables: Tables, least: int) -> frozenset[str]:
 
 
 def states(tables: Tables) -> dict[str, TableState]:
-    """Return what a plan keeps of the tables, by their names.
+    """Return the states of the tables that a plan keeps, by their names.
 
     Args:
         tables: The tables with their sizes.

@@ -54,7 +54,6 @@ async def take(
     schema: str,
     path: Iterable[str],
     *,
-    only: Iterable[Key] | None = None,
     reached: Iterable[str] = (),
     identities: bool = False,
     sources: bool = False,
@@ -67,9 +66,6 @@ async def take(
         session: The session.
         schema: The schema.
         path: The schema and those of extensions: the snapshot omits their names.
-        only: The objects to look at, by kind and name; None for all. A table or a view brings its parts, its indexes,
-            its statistics and the sequences that it owns, and a part or an index brings its table. Comments and
-            privileges come with their object. The cost is in line with these objects.
         reached: Objects of other schemas to look at besides, as in ``reaches``: ``auth.users``, ``audit``, ``schema private``.
         identities: Whether the snapshot holds the identity of each object.
         sources: Whether it holds the statements that make functions, views and rules.
@@ -82,7 +78,6 @@ async def take(
             question(
                 schema,
                 path,
-                only=only,
                 reached=reached,
                 identities=identities,
                 sources=sources,
@@ -97,7 +92,6 @@ def question(
     schema: str,
     path: Iterable[str],
     *,
-    only: Iterable[Key] | None = None,
     reached: Iterable[str] = (),
     identities: bool = False,
     sources: bool = False,
@@ -110,13 +104,15 @@ def question(
 
     The arguments are those of ``take()``.
     """
-    kinds, names = (OBJECT_KINDS, None) if only is None else scope_of(schema, only)
     details = {"identity": identities, "source": sources, "owner": owners}
-    return _Question(schema, kinds, names, reached, details, needs=needs).block(path_of(tuple(path)))
+    return _Question(schema, OBJECT_KINDS, None, reached, details, needs=needs).block(path_of(tuple(path)))
 
 
 def scope_of(schema: str, keys: Iterable[Key]) -> tuple[tuple[str, ...], dict[str, set[str]]]:
-    """Return the kinds and names that a scoped snapshot looks at.
+    """Return the kinds and names that a snapshot of some objects looks at.
+
+    A table or a view brings its parts, its indexes, its statistics and the sequences that it owns, and a part or an index
+    brings its table. Comments and privileges come with their object.
 
     Args:
         schema: The target schema.
@@ -321,7 +317,7 @@ class _Question:
         return queries.fill(text, related=related, path_first="", **self._values(homes))
 
     def block(self, path: str) -> str:
-        """Return the block that puts the query together from the parts whose objects exist, and answers it.
+        """Return the block that puts the query of all objects together from the parts whose objects exist, and answers it.
 
         Args:
             path: The search_path by which the server prints.
@@ -330,9 +326,6 @@ class _Question:
         scope = self._scope(homes)
         values = self._values(homes)
         guards = _guards()
-        if self.names is not None:
-            # It would read the types of all schemas.
-            guards = {word: row for word, row in guards.items() if word != "type"}
         parts = self._parts(scope)
         words = {word for part in parts for word in part.words} & guards.keys()
         shown = (
@@ -344,7 +337,6 @@ class _Question:
             path=quote_literal(path),
             schemas=quote_array(homes),
             related="NULL" if scope == "all" else queries.fill(_related(scope), **values),
-            these="c.relnamespace = ANY (homes)" if self.names is None else "c.oid = ANY (related)",
             guards=", ".join(["('', false)", *(guards[word] for word in sorted(words))]),
             parts=", ".join(
                 f"({place}, {quote_array(sorted(needed))}, {queries.quoted(text, 'part')})"

@@ -14,12 +14,12 @@ from attrs import frozen
 
 from kimbledb.inspection import snapshot
 from kimbledb.model.names import quote_array
-from kimbledb.model.objects import OBJECT_KINDS, Facts, Key, parts_of
+from kimbledb.model.objects import Facts, Key, parts_of
 from kimbledb.model.reach import home_of
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.server import queries
 
-#: What objects are parts of, or themselves: a catalog, and the number of a row.
+#: The address of an object's owner, or of itself: a catalog, and the OID of a row.
 Home = tuple[str, int]
 #: The kinds that are only touched with many others: a snapshot of all is taken then.
 _RARE = frozenset(
@@ -60,9 +60,7 @@ class Held:
         return cls(found, _groups(homes), _parts(found, homes), head["roles"])
 
 
-def function(
-    schema: str, reached: Iterable[str], path: str, *, kinds: Iterable[str] = OBJECT_KINDS, sources: bool = False
-) -> str:
+def function(schema: str, reached: Iterable[str], path: str, *, kinds: Iterable[str], sources: bool) -> str:
     """Return the body of the function that answers with what the open transaction touched, and with a snapshot.
 
     Its argument ``everything`` says that the snapshot is to hold all objects.
@@ -90,7 +88,7 @@ def function(
 
 @frozen(eq=False)
 class Change:
-    """What a transaction did to the objects of a snapshot, as far as the server can tell."""
+    """The objects of a snapshot that a transaction touched, as far as the server shows it."""
 
     before: Held
     #: The touched objects, as they are now.

@@ -44,7 +44,7 @@ class Basis:
     @cached_property
     def fingerprint(self) -> str:
         """``kp1-``, 32 digits that cover all of it, and two for each kind of texts, in hexadecimal."""
-        digests = [_sha256(json.dumps(self.parts.get(kind, {}), sort_keys=True)) for kind in KINDS]
+        digests = [_sha256(json.dumps(self.of(kind), sort_keys=True)) for kind in KINDS]
         return f"kp1-{_sha256(' '.join(digests))[:DIGITS]}-{''.join(each[:2] for each in digests)}"
 
     def of(self, kind: str) -> Mapping[str, str]:

@@ -23,10 +23,10 @@ def basis_of(plan: PlanParts) -> Basis:
     return Basis(
         {
             "files": {
-                f"{part} {step.name}": digest[:DIGITS]
+                f"{part} {step.name}": sha256[:DIGITS]
                 for step in plan.steps
                 if step.state is not StepState.UNKNOWN
-                for part, digest in step.migration.digests.items()
+                for part, sha256 in step.migration.digests.items()
             },
             "history": {
                 step.recorded.name: value

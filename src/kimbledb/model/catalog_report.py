@@ -17,7 +17,7 @@ from kimbledb.model.text import counted, few, one_line
 
 
 class Proof(enum.StrEnum):
-    """What is tried of a migration."""
+    """A property of a migration that ``prove()`` tries."""
 
     #: It is applied to an empty database after all migrations before it, and its checks pass.
     APPLY = "apply"
@@ -45,13 +45,13 @@ class CatalogCase:
 
     #: The name of the migration.
     migration: str
-    #: What was tried.
+    #: The trial.
     kind: Proof
     #: The platform: ``bare`` or ``hosted``.
     platform: str
-    #: What exactly was tried where one kind has several cases, such as the place of an interruption; else empty.
+    #: The case, if one kind has several, such as the place of an interruption; else empty.
     detail: str = ""
-    #: What failed, and why; None if it held.
+    #: The failure with its reason, or None if the trial held.
     message: str | None = None
     #: The reason why it was not tried, or None.
     skipped: str | None = None
@@ -60,7 +60,7 @@ class CatalogCase:
 
     @property
     def what(self) -> str:
-        """What was tried, in words."""
+        """The trial, in words."""
         return f"{self.kind} {one_line(self.detail)}" if self.detail else str(self.kind)
 
     def __str__(self) -> str:
@@ -78,12 +78,12 @@ class CatalogReport(Report):
     server: str
     #: Seconds of the whole call.
     seconds: float
-    #: What could not be tried, a line each.
+    #: The trials that could not be made, a line each.
     notes: tuple[str, ...] = ()
 
     @cached_property
     def failures(self) -> tuple[CatalogCase, ...]:
-        """What failed. Each has ``.migration``, ``.kind`` and ``.message``."""
+        """The failures. Each has ``.migration``, ``.kind`` and ``.message``."""
         return tuple(case for case in self.cases if case.message is not None)
 
     @property
@@ -98,7 +98,7 @@ class CatalogReport(Report):
 
     @property
     def summary(self) -> str:
-        """How much was tried, where, and how much of it failed, in one line."""
+        """The number of trials, their servers, and the number of failures, in one line."""
         tried = [case for case in self.cases if case.skipped is None]
         platforms = " and ".join(dict.fromkeys(case.platform for case in self.cases))
         verdict = "all held" if self.ok else f"{len(self.failures)} FAILED"

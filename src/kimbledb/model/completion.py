@@ -26,9 +26,9 @@ class Conversion:
     after: str
     #: The expression of the later value; None where the server casts it in the time zone UTC.
     using: str | None
-    #: What holds for the values that can be converted; None where all can.
+    #: The condition, in SQL, that convertible values fulfil; None if all values are convertible.
     fits: str | None = None
-    #: What holds for the values of which something is cut; None where nothing is.
+    #: The condition, in SQL, that truncated values fulfil; None if none is truncated.
     cuts: str | None = None
     #: The column whose ids become uuids here and wherever a key refers to them; None where values are no ids.
     ids_of: str | None = None
@@ -57,7 +57,7 @@ class Copy:
     source: str
     #: The expression of each column's value, by the column's name alone.
     values: Mapping[str, str]
-    #: What holds for the values that can be converted, by the column's name as SQL; a column that is not here takes all.
+    #: The condition that convertible values fulfil, by the column's name as SQL; a column without one takes all.
     fits: Mapping[str, str] = field(factory=dict)
     #: The columns that hold no value that could be copied, each with the reason.
     without: Mapping[str, str] = field(factory=dict)
@@ -77,9 +77,9 @@ class Batches:
     key: tuple[tuple[str, str], ...]
     #: The columns that are set, with the expressions of their values, as SQL.
     values: tuple[tuple[str, str], ...]
-    #: The statements that hold the triggers of the table still, and those that let them go on.
+    #: The statements that disable the triggers of the table.
     holding: tuple[str, ...] = ()
-    #: As ``holding``.
+    #: The statements that enable them again.
     releasing: tuple[str, ...] = ()
 
     @property
@@ -100,11 +100,11 @@ class Batches:
 
 @frozen(kw_only=True)
 class Completion:
-    """What brings the rest of a migration, in place of its script or, for a repair, before it."""
+    """The statements that bring the rest of a migration, in place of its script or, for a repair, before it."""
 
     #: The statements, in order, for a search_path with the target schema first.
     statements: tuple[str, ...] = field(default=(), repr=False)
-    #: What is done ahead of these, outside of a transaction, in order: what would hold others up on a large table.
+    #: The statements that run before these, outside of a transaction, in order: those that would block others on a large table.
     online: tuple[str | Batches, ...] = field(default=(), repr=False)
     #: The objects that are made.
     made: tuple[DatabaseObject, ...] = ()
@@ -140,7 +140,7 @@ class Completion:
     not_run: tuple[str, ...] = ()
     #: Whether the script runs afterwards: of its own objects none is there.
     runs_script: bool = False
-    #: What cannot be reached, each in one line with the place of its statement.
+    #: The objects that cannot be reached, each in one line with the place of its statement.
     conflicts: tuple[str, ...] = ()
     #: The objects that history will hold as those of the migration, and that the proof does not look up.
     unproven: frozenset[Key] = frozenset()
@@ -171,7 +171,7 @@ class Completion:
 
     @property
     def acts(self) -> dict[str, list[str]]:
-        """What it does, and the names of all that it does this to. Acts on nothing are left out."""
+        """Each act with the names of the objects on which it acts; acts on nothing are left out."""
         acts = {
             "makes": map(str, self.made),
             "converts": map(str, self.converted),
@@ -185,18 +185,17 @@ class Completion:
 
     @property
     def notes(self) -> Iterator[str]:
-        """What it does, a line each."""
+        """Its acts, a line each."""
         yield from self._of_tables_set_aside()
         for act, those in self.acts.items():
+            yield f"{act} {', '.join(those) if act in _NAMED_WHOLE else few(those)}"
             if act == "converts":
                 yield from self._of_conversions()
-            else:
-                yield f"{act} {', '.join(those) if act in _NAMED_WHOLE else few(those)}"
         yield from self._ways
 
     @property
     def _ways(self) -> Iterator[str]:
-        """How it is done, and what is not done."""
+        """The way in which it is done, and the parts that are left."""
         if self.filled:
             yield f"fills {few(list(self.filled))} in rows that are there"
         if self.left:
@@ -221,10 +220,9 @@ class Completion:
             yield f"may be set aside with their rows, if you say so (set_aside, --set-aside): {names}"
 
     def _of_conversions(self) -> Iterator[str]:
-        if self.converted:
-            yield f"converts {few(list(map(str, self.converted)))}"
+        """Yield what conversions keep of the values before them."""
         for column, keeps, number in self.kept:
-            yield f"keeps in {keeps} what this cuts off {column}: {number} {'row' if number == 1 else 'rows'}"
+            yield f"keeps in {keeps} what this cuts off {column}: {counted(range(number), 'row')}"
         if mapped := [each.column for each in self.converted if each.ids_of == each.column]:
             yield f"keeps the ids from before in migration_ids: {few(mapped)}"
 

@@ -38,13 +38,13 @@ class DeclaredMigration:
     state: DeclaredState
     #: The reasons why they were written or are out of step, a line each.
     differences: tuple[str, ...] = ()
-    #: How many objects it creates.
+    #: The number of objects it creates.
     creates: int = 0
-    #: How many objects it changes.
+    #: The number of objects it changes.
     changes: int = 0
-    #: How many objects it drops, without those that go with them.
+    #: The number of objects it drops, without those that go with them.
     drops: int = 0
-    #: How many objects it renames, without those that follow.
+    #: The number of objects it renames, without those that follow.
     renames: int = 0
     #: Seconds that it took to record them, on all platforms together.
     seconds: float = 0.0
@@ -52,7 +52,7 @@ class DeclaredMigration:
     size: int = 0
     #: The path of the file that holds them.
     file: str = ""
-    #: The reason why no rollback can be derived, or None if one was proven, or if none is wanted.
+    #: The reason why no rollback can be derived, or None if one was proved, or if none is wanted.
     no_rollback: str | None = None
 
 
@@ -70,7 +70,7 @@ class DeclareReport(Report):
     seconds: float
     #: Whether the call only compared, and wrote nothing.
     check: bool = False
-    #: What could not be recorded, a line each.
+    #: The objects that could not be recorded, a line each.
     notes: tuple[str, ...] = ()
 
     @property
@@ -90,12 +90,13 @@ class DeclareReport(Report):
 
     @property
     def summary(self) -> str:
-        """How many declarations were written, or are in step, in one line."""
+        """The numbers of declarations that were written, or are in step, in one line."""
         on = " and ".join(self.platforms)
         how = f"from PostgreSQL {self.server} ({on}), {self.seconds:.1f} s"
         every = counted(self.migrations, "migration")
         if self.check and self.out_of_step:
-            return f"{len(self.out_of_step)} of {every} out of step with its declarations; {how}"
+            its = "its" if len(self.out_of_step) == 1 else "their"
+            return f"{len(self.out_of_step)} of {every} out of step with {its} declarations; {how}"
         if not self.written:
             return f"the declarations of {every} are in step; {how}"
         return f"recorded {len(self.written)} of {every}; {how}"

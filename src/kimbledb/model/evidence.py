@@ -1,4 +1,4 @@
-"""What a database shows of its migrations: the rows of history, and the state of their objects."""
+"""The evidence for migrations in a database: the rows of history, and the state of their objects."""
 
 from __future__ import annotations
 

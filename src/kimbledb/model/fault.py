@@ -1,4 +1,4 @@
-"""What is wrong with a folder of migrations."""
+"""A fault in a folder of migrations."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ _LEAST = 0.01
 
 @frozen
 class Forecast:
-    """How long something will take in the target, without the time that it waits for locks."""
+    """The forecast duration of a statement or run in the target, without its waits for locks."""
 
     #: The least number of seconds.
     low: float
@@ -56,11 +56,11 @@ UNKNOWN = Forecast(0.0, None)
 
 @frozen
 class PastForecasts:
-    """How good the forecasts of a database were: those that its log holds beside the seconds that the migrations took."""
+    """The accuracy of a database's past forecasts, which its log holds beside the seconds that the migrations took."""
 
-    #: How many there are.
+    #: The number of forecasts.
     count: int
-    #: How many ranges held the fact. Facts below a tenth of a second are not told apart.
+    #: The number of ranges that held the fact. Facts below a tenth of a second count as one.
     within: int
     #: The median of the facts as multiples of the middles of their ranges, the geometric means of both ends; None where no
     #: range has two ends, or all were moments.

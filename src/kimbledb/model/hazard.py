@@ -1,4 +1,4 @@
-"""What a migration would do to a table that holds rows."""
+"""The hazards of a migration for tables that hold rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ HAZARDS = ("access_exclusive_lock", "table_rewrite", "index_build", "constraint_
 class Hazard:
     """An operation of a pending migration on a table with rows that takes long or blocks other sessions."""
 
-    #: One of ``HAZARDS``.
+    #: The kind: ``access_exclusive_lock``, ``table_rewrite``, ``index_build``, ``constraint_validation`` or
+    #: ``rows_deleted``.
     name: str
     #: The name of the table.
     table: str

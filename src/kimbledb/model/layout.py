@@ -60,7 +60,7 @@ def laid_out(table: Table, *, width: int | None = None, signs: bool = False) -> 
         [(line, "yellow")] for note in table.notes for line in _broken(f"note: {one_line(note)}", width)
     ]
     if table.is_long:
-        # What was seen first is gone from a screen by the end.
+        # The first lines have scrolled off a screen by the end.
         yield from [*caption, *notes, *rows, *(caption if len(rows) > _SCREEN else [])]
     else:
         yield from [*caption, *rows, *notes]

@@ -70,7 +70,7 @@ class DeclarationsReader(ABC):
         """Return the function that returns the same declarations without SQL."""
 
 
-#: How a migration is rolled back: by its rollback.sql, by one derived from its declarations, or not at all.
+#: The kind of a rollback: written (rollback.sql), derived from the declarations, or none.
 RollbackKind = Literal["written", "derived", "none"]
 #: A script, its text, or a function that reads either on first use.
 _Source = Script | str | Callable[[], Script | str]
@@ -122,9 +122,9 @@ class Migration:
     irreversible: str | None = None
     #: The reason why it deletes existing rows or values, or None if it deletes none.
     deletes: str | None = None
-    #: What it demands of existing rows, and why, or None if it takes whatever rows its tables may hold.
+    #: Its requirement on existing rows with the reason, or None if it accepts any rows.
     demands: str | None = None
-    #: What it makes, changes or drops outside of the target schema on purpose: ``schema.object``, ``schema`` for all in
+    #: The objects outside of the target schema that it makes, changes or drops on purpose: ``schema.object``, ``schema`` for all in
     #: it, or ``schema NAME`` for a schema of its own.
     reaches: tuple[str, ...] = ()
     #: For a repair: the type of each column after it, by ``table.column``.
@@ -151,7 +151,7 @@ class Migration:
     location: str = ""
     #: The path of the folder that holds the catalog, or an empty text if that is the folder of ``location``.
     catalog_folder: str = ""
-    #: What was taken off its files, or is not read of them, a line each.
+    #: The parts of its files that were removed or are not read, a line each.
     remarks: tuple[str, ...] = ()
     _apply_sql: _Source = ""
     _hosted_sql: _Source = ""
@@ -230,7 +230,7 @@ class Migration:
 
     @cached_property
     def digests(self) -> Mapping[str, str]:
-        """What its files hold: SHA-256 of each of its scripts, of its ``facts`` and of its ``declarations``, in hexadecimal.
+        """The SHA-256, in hexadecimal, of each of its scripts, of its ``facts`` and of its ``declarations``.
 
         Paths are not in it, and neither are line ends and what else does not count: two checkouts have the same. What is
         not there has no entry.
@@ -255,6 +255,14 @@ class Migration:
     def is_flat(self) -> bool:
         """Whether its script is a file by itself, without a folder in the format of kimbledb."""
         return isinstance(self._apply_sql, Script) and self._apply_sql.path == self.location
+
+    @property
+    def is_unwritten(self) -> bool:
+        """Whether its script holds comments alone, as ``kimbledb new`` made it, and nobody has declared it so."""
+        text = self.apply_sql
+        if not text.startswith("--") or self.hosted_sql or self.declared_checksum is not None:
+            return False
+        return all(line.startswith("--") or not line.strip() for line in text.splitlines())
 
     @cached_property
     def recorded_declarations(self) -> Declarations:
@@ -433,7 +441,7 @@ class AppliedStep:
     #: The duration of its transaction on the server in seconds: no lock was held for longer.
     #: None if it ran outside of a transaction, or if the server's answer was lost.
     held: float | None = None
-    #: What its completion did, a line each, where a part of it was there.
+    #: The acts of its completion, a line each, if a part of it existed before.
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:

@@ -13,13 +13,18 @@ from functools import lru_cache
 
 #: A word that may be a name, also within the quotes of a constant such as ``'orders_id_seq'::regclass``.
 _WORD = r'"((?:[^"]|"")*)"|([^\W\d][\w$]*)'
-#: What separates the elements of a list, what holds some together, and what hides both.
+#: The separators of a list's elements, the brackets that group them, and the quotes that hide both.
 _OF_LISTS = r"\"(?:[^\"]|\"\")*\"|'(?:[^']|'')*'|[(),\[\]]"
 
 
 def quote_identifier(name: str) -> str:
     """Quote a name as an identifier: ``a"b`` becomes ``"a""b"``."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def unquoted(name: str) -> str:
+    """Return the name that an identifier of SQL means: without its quotes, or in lower case."""
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
 
 
 def quote_literal(value: str) -> str:

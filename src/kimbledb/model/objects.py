@@ -46,7 +46,8 @@ OBJECT_KINDS = (
 )
 #: Kinds whose name is that of a table, a view or a domain, a dot, and a name of their own.
 PARTS = frozenset({"column", "constraint", "trigger", "policy", "rule"})
-
+#: Kinds whose name is that of the object that they are said of, with its kind.
+SAID_OF_OTHERS = frozenset({"comment", "privilege"})
 #: The classes of objects that default privileges are for, by kind.
 BY_DEFAULT = {"table": "tables", "view": "tables", "sequence": "sequences", "function": "functions", "type": "types"}
 
@@ -81,7 +82,7 @@ EXPRESSIONS = frozenset(
 )
 #: The facts that hold no more than a hash of a text: they say nothing to a reader, and make nothing.
 HASHED: Final = frozenset({"body", "query", "rule", "sql_body"})
-#: How facts read in a message, in this order. A fact that is not listed reads as its name and its value.
+#: The wording of facts in messages, in this order. A fact that is not listed reads as its name and its value.
 _WORDS: Mapping[str, str] = {
     "materialized": "materialized",
     "kind": "{}",
@@ -173,6 +174,16 @@ def facts_of(value: Mapping[str, Any]) -> Facts:
         value: The facts of an object, by name.
     """
     return {name: tuple(fact) if isinstance(fact, list) else fact for name, fact in value.items()}
+
+
+def without(facts: Facts, *names: str) -> dict[str, Fact]:
+    """Return facts without some of them.
+
+    Args:
+        facts: The facts of an object.
+        names: The names of the others.
+    """
+    return {name: fact for name, fact in facts.items() if name not in names}
 
 
 def words(facts: Facts) -> str:

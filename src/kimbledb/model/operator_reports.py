@@ -1,4 +1,4 @@
-"""The reports of an operator's calls: adopt(), rollback(), reset(), status() and the calls for many.
+"""The reports of an operator's calls: adopt(), rollback(), reset() and status().
 
 The start of an application needs none of them: the package imports this module on first use (6 ms).
 """
@@ -6,10 +6,9 @@ The start of an application needs none of them: the package imports this module 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from kimbledb.model.evidence import AppliedMigration
 from kimbledb.model.forecast import PastForecasts
@@ -17,14 +16,11 @@ from kimbledb.model.loss import Loss
 from kimbledb.model.migration import AppliedStep
 from kimbledb.model.objects import DatabaseObject
 from kimbledb.model.plan import Plan
-from kimbledb.model.presentation import Json, Report, error_as_dict, plain
-from kimbledb.model.reports import MigrationReport, VerificationReport, steps_table
+from kimbledb.model.presentation import Json, Report, plain
+from kimbledb.model.reports import steps_table
 from kimbledb.model.step import Step, StepState
-from kimbledb.model.tables import Cell, Table, lines_of, listed, rows_of
-from kimbledb.model.text import counted, few, moment, one_line, printable
-
-#: The type of the report for one schema.
-Each = TypeVar("Each", bound=MigrationReport | VerificationReport | Plan)
+from kimbledb.model.tables import Cell, Table, listed, rows_of
+from kimbledb.model.text import counted, few, moment, one_line
 
 #: The number of tables that a status shows.
 _LARGEST = 5
@@ -289,7 +285,7 @@ class Status(Report):
     tables: tuple[TableUse, ...] = ()
     #: The load of the database, or None if it was not measured.
     load: Load | None = None
-    #: How good the forecasts of rehearsals were that the log holds.
+    #: The accuracy of the forecasts that the log holds.
     forecasts: PastForecasts = PastForecasts(0, 0, None)  # noqa: RUF009 -- it is frozen
 
     @property
@@ -355,100 +351,3 @@ class Status(Report):
 
     def _repr_html_(self) -> str:
         return super()._repr_html_() + self.plan.to_svg()
-
-
-@frozen(eq=False)
-class ManyResult(Report, Generic[Each]):
-    """The result for one schema of a call for many."""
-
-    #: The database: host, port and name, never a password.
-    target: str
-    #: The name of the schema.
-    schema: str
-    #: The report of this schema, or None if the call failed for it.
-    report: Each | None = None
-    #: The error of this schema, or None.
-    error: Exception | None = None
-
-    @property
-    def ok(self) -> bool:
-        """Whether there is no error, and every check of a verification passed."""
-        return self.error is None and getattr(self.report, "ok", True) is True
-
-    @property
-    def summary(self) -> str:
-        """The database, the schema and the outcome, in one line."""
-        outcome, _, _ = _outcome(self).partition("\n")
-        return f"{self.target} {self.schema}: {outcome}"
-
-    def as_tables(self) -> tuple[Table, ...]:
-        """Return the tables of the report, or the error, under the name of the database and the schema."""
-        if self.report is not None:
-            first, *others = self.report.as_tables()
-            return (evolve(first, caption=self.summary), *others)
-        return (Table(self.summary, rows_of(_outcome(self).split("\n")[1:])),)
-
-    def as_dict(self) -> dict[str, Json]:
-        """Return the result as values.
-
-        ``target``, ``schema``, ``ok``: as the attributes. ``report``: null, or as its ``as_dict()``.
-        ``error``: null, or its class, ``message`` and ``hint``.
-        """
-        return {
-            "target": self.target,
-            "schema": self.schema,
-            "ok": self.ok,
-            "report": None if self.report is None else self.report.as_dict(),
-            "error": None if self.error is None else error_as_dict(self.error),
-        }
-
-
-def _outcome(result: ManyResult[Each]) -> str:
-    """Return the outcome of one schema: one line if it succeeded, else the whole error or report."""
-    if result.error is not None:
-        return f"{type(result.error).__name__}: {printable(str(result.error))}"
-    if result.report is None:
-        return "nothing"
-    return result.report.summary if result.ok else str(result.report)
-
-
-@frozen(eq=False)
-class ManyReport(Report, Generic[Each]):
-    """The result of a call for many schemas."""
-
-    #: One result for each target and schema, in the order of the arguments.
-    results: tuple[ManyResult[Each], ...]
-    #: The duration of the whole call in seconds.
-    seconds: float
-
-    @cached_property
-    def failures(self) -> tuple[ManyResult[Each], ...]:
-        """The results that are not ``ManyResult.ok``."""
-        return tuple(result for result in self.results if not result.ok)
-
-    @property
-    def ok(self) -> bool:
-        """Whether all succeeded."""
-        return not self.failures
-
-    @property
-    def summary(self) -> str:
-        """The number of schemas, the seconds, and the number of failures, in one line."""
-        verdict = "all succeeded" if self.ok else f"{len(self.failures)} FAILED"
-        return f"{counted(self.results, 'schema')} in {self.seconds:.3f} s: {verdict}"
-
-    def as_tables(self) -> tuple[Table, ...]:
-        """Return the failures; in detail also the outcome of each schema."""
-        each = tuple(
-            (result.target, result.schema, "passed" if result.ok else "FAILED", lines_of(_outcome(result)))
-            for result in self.results
-        )
-        headers = ("database", "schema", "result", "details")
-        return (
-            Table(self.summary, rows_of(self.failures)),
-            *([Table("schemas", each, headers, detail=True)] if each else []),
-        )
-
-    def as_dict(self) -> dict[str, Json]:
-        """Return ``ok``, ``seconds`` and ``results``, each result as of ``ManyResult.as_dict()``."""
-        return {"ok": self.ok, "seconds": self.seconds, "results": [result.as_dict() for result in self.results]}

@@ -47,7 +47,7 @@ class Wishes:
 
 @frozen
 class TableState:
-    """What a plan knows of a table beside its name."""
+    """The facts about a table, beside its name, that a plan holds."""
 
     #: Whether it holds rows; None where it is locked, so that nobody can tell.
     filled: bool | None

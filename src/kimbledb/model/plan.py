@@ -113,7 +113,9 @@ class Plan(Report):
 
     @property
     def _doubts(self) -> Iterator[str]:
-        """What the plan cannot know for want of declarations, in one line with the cure."""
+        """The migrations that nobody has written, and the limits of the plan where declarations are missing."""
+        if unwritten := [one_line(step.name) for step in self.pending if step.migration.is_unwritten]:
+            yield f"only comments in {few(unwritten)}: write it before it is applied, since an applied file must not change"
         # Of a file that must be restored the declarations are right again with it.
         outdated = [step for step in self.outdated if step.state not in REFUSED]
         every = counted(self._of_catalog, "migration")
@@ -222,7 +224,7 @@ class Plan(Report):
 
     @property
     def _glance(self) -> Iterator[str]:
-        """What is out of the ordinary: the steps that need a decision or a closer look, and the number of hazards of each kind."""
+        """The steps that need a decision or a closer look, and the number of hazards of each kind."""
         for state in (StepState.CHANGED, StepState.RENAMED, StepState.CONFLICTING, StepState.PARTIAL):
             if names := [one_line(step.name) for step in self.steps if step.state is state and step.selected]:
                 yield f"{state}: {few(names)}"

@@ -1,4 +1,4 @@
-"""What a plan has, for the modules that write a plan and that the plan itself imports late."""
+"""The protocol of a plan, for the modules that print a plan and that the plan itself imports late."""
 
 # ruff: noqa: D102 - they are described where they are: kimbledb.Plan
 

@@ -73,6 +73,11 @@ def plain(value: object) -> Json:
 
 
 def error_as_dict(error: Exception) -> dict[str, Json]:
-    """Return an error as values: its class, its message, and the hint that the errors of this package have."""
+    """Return an error as values: its class, its message, and the hint and the address that this package's errors have."""
     message = getattr(error, "message", None) or str(error)
-    return {"error": type(error).__name__, "message": printable(str(message)), "hint": getattr(error, "hint", None)}
+    return {
+        "error": type(error).__name__,
+        "message": printable(str(message)),
+        "hint": getattr(error, "hint", None),
+        "url": getattr(error, "url", None),
+    }

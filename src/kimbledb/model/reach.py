@@ -1,4 +1,4 @@
-"""What a migration reaches outside of the target schema: the entries of ``reaches``.
+"""The objects outside of the target schema that a migration may change: the entries of ``reaches``.
 
 An entry is an object (``auth.users``), the name of a schema for every object in it (``audit``), or a schema of one's own:
 ``schema private`` is that schema and everything in it.

@@ -60,7 +60,7 @@ class RehearsedStatement:
     #: The statement in one line, without the contents of its strings, and cut.
     sql: str = ""
     #: The locks that it takes on tables and views that were there before its migration: the strongest mode of each.
-    #: What an earlier statement of the transaction has locked as strongly is not here.
+    #: Tables that an earlier statement of the transaction has locked as strongly are left out.
     locks: Mapping[str, str] = field(factory=dict)
     #: The tables that it writes anew.
     rewrites: tuple[str, ...] = ()
@@ -85,7 +85,7 @@ class RehearsedStatement:
 
     @property
     def notes(self) -> Iterator[str]:
-        """What it does to tables that are there, a line each."""
+        """Its effects on existing tables, a line each."""
         for table, mode in self.locks.items():
             if against := blocks(mode):
                 yield f"locks {table} against {against} ({mode})"
@@ -107,7 +107,7 @@ class BrokenQuery:
     query: str
     #: The name of the migration after which it no longer works as before.
     migration: str
-    #: What it meets then.
+    #: The error or difference that it meets then.
     reason: str
     #: The role as which it breaks; None where it breaks as the role that migrates.
     role: str | None = None
@@ -168,19 +168,19 @@ class Rehearsal(Report):
     statements: tuple[RehearsedStatement, ...]
     #: The queries of the application that the plan breaks.
     breaks: tuple[BrokenQuery, ...] = ()
-    #: How many queries of the application were tried.
+    #: The number of the application's queries that were tried.
     queries: int = 0
     #: The tables that statements lock, write or scan, by name, with their sizes in the target.
     tables: Mapping[str, RehearsedTable] = field(factory=dict)
-    #: How many migrations the plan would apply.
+    #: The number of migrations the plan would apply.
     migrations: int = 0
     #: The version of the server of the clone, such as ``18.1``.
     server: str
     #: The version of the target's server.
     target_server: str
-    #: How many rows the clone held.
+    #: The number of rows the clone held.
     sampled: int = 0
-    #: What the clone lacks, and what else limits the rehearsal, a line each.
+    #: The objects that the clone lacks, and other limits of the rehearsal, a line each.
     notes: tuple[str, ...] = ()
     #: Seconds of the whole call.
     seconds: float
@@ -233,11 +233,10 @@ class Rehearsal(Report):
 
     @property
     def summary(self) -> str:
-        """What will be locked and written anew, and how much will fail, in one line."""
+        """The tables that will be locked and rewritten, and the number of failures, in one line."""
         filled = [each for each in self.locked if each.table.is_filled]
-        parts = [f"{counted(self.statements, 'statement')} of {self.migrations} migrations rehearsed"]
-        if self.migrations == 1:
-            parts = [f"{counted(self.statements, 'statement')} of 1 migration rehearsed"]
+        migrations = counted(range(self.migrations), "migration")
+        parts = [f"{counted(self.statements, 'statement')} of {migrations} rehearsed"]
         for what in ("reads and writes", "writes"):
             if those := [each for each in filled if blocks(each.mode) == what]:
                 parts.append(f"{counted(those, 'table')} locked against {what}{_how_long(those)}")
@@ -282,14 +281,13 @@ class Rehearsal(Report):
         for each in self.locked:
             if not each.table.is_filled:
                 continue
-            what = [blocks(each.mode) or "nobody"]
-            how = ["written anew" if each.is_rewritten else "read to its end"] if each.lasts else ["for a moment"]
+            how = "written anew" if each.is_rewritten else "read to its end" if each.lasts else "for a moment"
             yield (
                 each.table.name,
                 "" if each.table.rows is None else str(each.table.rows),
                 "" if each.table.bytes is None else size_shown(each.table.bytes),
-                *what,
-                *how,
+                blocks(each.mode) or "nobody",
+                how,
                 str(each.forecast),
                 few(each.migrations),
             )
@@ -347,4 +345,4 @@ def _how_long(tables: Sequence[LockedTable]) -> str:
 
 
 def _touches(statement: RehearsedStatement, table: str) -> bool:
-    return blocks(statement.locks.get(table, "")) != "" or table in statement.rewrites or table in statement.scans
+    return bool(blocks(statement.locks.get(table, ""))) or table in statement.rewrites or table in statement.scans

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kimbledb.model.step import Step
     from kimbledb.model.tables import Table
 
-# What makes tables is imported by the first report that is shown: a start shows none.
+# Tables are imported by the first report that is shown: a start shows none.
 
 
 @frozen(eq=False)

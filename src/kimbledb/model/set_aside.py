@@ -13,9 +13,9 @@ class SetAside:
     table: str
     #: The name that the table with the rows from before has now.
     source: str
-    #: How many rows it holds.
+    #: The number of rows it holds.
     rows: int
-    #: How many of them were copied into the declared table.
+    #: The number of them that were copied into the declared table.
     copied: int
     #: The query that lists the rows which were not copied, with the reason in the column ``not_copied``; None where all were.
     query: str | None = None

@@ -15,8 +15,6 @@ from kimbledb.model.objects import DatabaseObject, Facts, Key
 
 #: The identity of an object in its database: the catalog that holds it, its oid, and the number of a column or 0.
 Identity = tuple[str, int, int]
-
-
 #: The classes of objects in default privileges, by the kind of object.
 _CLASSES: Final = {"table": "r", "view": "r", "sequence": "S", "function": "f", "type": "T"}
 
@@ -58,9 +56,9 @@ class Snapshot:
     needs: Mapping[Key, Collection[Key]] = field(factory=dict, eq=False, repr=False)
     #: The name of the role that owns each object; empty unless it was asked for.
     owners: Mapping[Key, str] = field(factory=dict, eq=False, repr=False)
-    #: What default privileges give: the class of objects as the server has it, their owner, and the role; with the owners.
+    #: The default privileges: the class of objects as the server has it, their owner, and the role; with the owners.
     defaults: Mapping[tuple[str, str, str], Collection[str]] = field(factory=dict, eq=False, repr=False)
-    #: What those of the role that migrates give to others: the class of objects and the role; with the owners.
+    #: Those that the migrating role gives to others: the class of objects and the role; with the owners.
     given: Mapping[tuple[str, str], Collection[str]] = field(factory=dict, eq=False, repr=False)
     #: The roles whose rights ``anon`` and ``authenticated`` have as members, as the names of privileges have them.
     inherited: frozenset[str] = field(default=frozenset(), eq=False, repr=False)
@@ -106,7 +104,7 @@ class Snapshot:
                 (
                     key
                     for key in self.objects.keys() & before.objects.keys()
-                    # What a transaction did not touch is the same value.
+                    # Untouched objects keep the same value.
                     if self.objects[key] is not before.objects[key] and self.objects[key] != before.objects[key]
                 ),
             ),

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from attrs import frozen
 
 from kimbledb.model.evidence import AppliedMigration
+
+#: The name of each platform, by whether it is hosted.
+PLATFORMS: Final = {False: "bare", True: "hosted"}
 
 
 @frozen(kw_only=True)

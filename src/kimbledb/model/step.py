@@ -74,7 +74,7 @@ class Step:
     hazards: tuple[Hazard, ...] = ()
     #: Whether its online.sql runs first, outside of a transaction, because its tables hold rows.
     online: bool = False
-    #: What is written from its declarations in place of its script: the rest, where a part of it is there; or all of it,
+    #: The statements written from its declarations in place of its script: the rest, where a part of it is there; or all of it,
     #: where tables are large and its declarations say all that its script does. Else None.
     completion: Completion | None = None
     #: The seconds that its statements take in the database, as ``rehearse()`` foresees them; else None.
@@ -152,7 +152,7 @@ class Step:
 
     @property
     def sql_lines(self) -> Iterator[str]:
-        """What a run would send for it, as ``Plan.sql()`` shows it."""
+        """The SQL that a run would send for it, as ``Plan.sql()`` shows it."""
         yield f"\n-- {one_line(str(self.migration))}: {self.state}"
         yield from (f"-- {one_line(line)}" for line in (self.reason, *self.notes))
         yield from self.statement_lines

@@ -1,1 +1,1 @@
-"""What changes a database or reports on it, one file an operation: its function, its class, its command."""
+"""The operations, one file each: its function, its class and its command."""

@@ -30,7 +30,7 @@ from kimbledb.server.notifications import call_scope
 from kimbledb.server.observer import observed
 from kimbledb.server.options import Options
 from kimbledb.server.retry import decided
-from kimbledb.server.session import Session
+from kimbledb.server.session import BEGIN, Session
 from kimbledb.server.settings import setting
 from kimbledb.server.targets import TargetLike
 from kimbledb.version import __version__
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from kimbledb.execution.command import Invocation
 
 GROUPS = ("database",)
+EXAMPLE = "kimbledb adopt --dry-run"
 _MISSING = Finding(ObjectState.MISSING)
 
 
@@ -52,8 +53,8 @@ class Adoption(Request):
             reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
         catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
-        options: Deadline, timeouts and the like, in seconds; None for the defaults.
-        progress: Called with each ``Event``; None for nobody.
+        options: The deadline, the timeouts (in seconds) and the other limits. None for the defaults.
+        progress: Called with each ``Event``. None for no notifications.
 
     Raises:
         ConfigurationError: The target or the schema cannot be used.
@@ -63,11 +64,11 @@ class Adoption(Request):
         """Record in history the migrations whose objects are present. No script is run.
 
         Args:
-            prefer: Names of alternatives to take instead of the default.
+            prefer: The names of alternatives to choose instead of the default ones.
             dry_run: Whether only to report what would be recorded.
 
         Returns:
-            What was recorded, and the plan as it was before.
+            The recorded migrations, and the plan as it was before.
 
         Raises:
             PlanningError: No plan can be made.
@@ -106,7 +107,7 @@ class Adoption(Request):
         records: Mapping[str, RecordedForms],
     ) -> None:
         state = await bootstrap.prepare(session, loaded.state, self.schema, ())
-        assert state.log_position is not None  # the preparation made the log
+        assert state.log_position is not None  # the bootstrap made the log
         kept = _kept(loaded.plan, loaded.evidence)
         rows = [
             {
@@ -128,7 +129,7 @@ class Adoption(Request):
             adopting = queries.block("record_adopted", schema=quote_identifier(self.schema))
         # As for a migration: take the lock, and check that history has not changed since.
         message = (
-            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
+            BEGIN
             + session.settings()
             + setting("kimbledb.adopted", adopted)
             + begin_step(self.schema, state.log_position)
@@ -160,9 +161,9 @@ async def adopt(
             reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
         catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
-        prefer: Names of alternatives to take instead of the default.
+        prefer: The names of alternatives to choose instead of the default ones.
         dry_run: Whether only to report what would be recorded.
-        options: Deadline, timeouts and the like, in seconds; None for the defaults.
+        options: The deadline, the timeouts (in seconds) and the other limits. None for the defaults.
 
     Raises:
         ConfigurationError: The target cannot be used.
@@ -184,7 +185,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 async def command(invocation: Invocation) -> int:
-    """Record the migrations whose objects are present, and run nothing."""
+    """Record the migrations whose objects are present, and run nothing.
+
+    For a database that SQL files or another tool made. A migration counts as applied if every object that it declares is
+    there in its declared form. No object and no row is changed.
+    """
     given = invocation.given
     async with invocation.target() as target:
         report = await adopt(
@@ -201,7 +206,7 @@ async def command(invocation: Invocation) -> int:
 
 @frozen
 class _Decided:
-    """What adopt() knows of a database once the server has run what had to be run."""
+    """The facts on which ``adopt()`` decides, once the server has run the scripts that had to be run."""
 
     loaded: LoadedPlan
     looked: Looked | None
@@ -221,7 +226,7 @@ class _Decided:
 
 
 async def _decide(run: Run, session: Session, goal: Goal, loaded: LoadedPlan) -> _Decided:
-    """Examine the schema and plan by it. Where only the server can tell an expression, it runs the original statements."""
+    """Examine the schema and plan by it. Where only the server can decide on an expression, it runs the original statements."""
     run.runner.doing = "looking at the schema"
     state, planner = loaded.state, goal.planner
     looked = await gathering.look(session, planner, state, goal.schema)
@@ -261,7 +266,7 @@ def _proved(plan: Plan, shown: Evidence) -> list[Step]:
 
 
 def _evidence_of(step: Step, shown: Evidence) -> dict[str, list[str] | str]:
-    """Return why a migration is adopted, as history keeps it: the objects that are there, or what records it."""
+    """Return the evidence for an adopted migration, as history keeps it: the present objects, or the history that records it."""
     finding = shown.findings.get(step.name)
     return {"recorded": step.reason} if finding is None else {"present": list(finding.present)}
 

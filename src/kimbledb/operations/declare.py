@@ -22,6 +22,7 @@ from kimbledb.model.declarations import Declarations, DeclaredStatement
 from kimbledb.model.declare_report import DeclaredMigration, DeclaredState, DeclareReport
 from kimbledb.model.migration import Migration
 from kimbledb.model.objects import DatabaseObject
+from kimbledb.model.state import PLATFORMS
 from kimbledb.planning.effects import Effect, merged
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from kimbledb.execution.command import Invocation
 
 GROUPS = ()
-_PLATFORMS = {False: "bare", True: "hosted"}
+EXAMPLE = "kimbledb declare migrations"
 
 
 async def declare(
@@ -86,7 +87,7 @@ async def declare(
     return DeclareReport(
         migrations=tuple(rows),
         server=" and ".join(sorted({each.server for each in learned})),
-        platforms=tuple(_PLATFORMS[each.hosted] for each in learned),
+        platforms=tuple(PLATFORMS[each.hosted] for each in learned),
         seconds=clock(),
         check=check,
         notes=(*_notes(learned, given=server is not None), *_cure(rows, directory)),
@@ -102,19 +103,19 @@ def _notes(learned: Sequence[Learned], *, given: bool) -> Iterator[str]:
     for each in learned:
         yield from each.notes
     if given:
-        platform = _PLATFORMS[learned[0].hosted]
+        platform = PLATFORMS[learned[0].hosted]
         yield f"the server is a {platform} one, and the other platform was not recorded: for both leave out --server"
 
 
 class _Found:
-    """What was learned of one migration on all platforms."""
+    """The recorded declarations of one migration on all platforms."""
 
     def __init__(self, migration: Migration, learned: Sequence[Learned], *, given: bool) -> None:
         """Take what was learned.
 
         Args:
             migration: The migration.
-            learned: What was learned of all migrations on each platform.
+            learned: The declarations of all migrations on each platform.
             given: Whether the caller gave the server, which is of one platform.
         """
         self.migration = migration
@@ -124,7 +125,7 @@ class _Found:
             each.hosted: each.recorded[migration.name] for each in learned if migration.name in each.recorded
         }
         #: The platform on which the catalog does not run, or None.
-        self._lost = None if given or len(learned) > 1 else _PLATFORMS[not learned[0].hosted]
+        self._lost = None if given or len(learned) > 1 else PLATFORMS[not learned[0].hosted]
 
     @property
     def was_recorded(self) -> bool:
@@ -151,7 +152,7 @@ class _Found:
 
     @property
     def no_rollback(self) -> str | None:
-        """The reason why no rollback can be derived, or None if one was proven, or if none is wanted."""
+        """The reason why no rollback can be derived, or None if one was proved, or if none is wanted."""
         found = [each.no_rollback for each in self._platforms.values() if each.no_rollback is not None]
         if not found and self._says_effect and not self._is_proven:
             return self.migration.recorded_declarations.no_rollback
@@ -163,7 +164,7 @@ class _Found:
         if not self.migration.wants_derived_rollback:
             return True
         only = self.migration.recorded_declarations.recorded_on
-        wanted = [hosted for hosted, platform in _PLATFORMS.items() if only in (None, platform)]
+        wanted = [hosted for hosted, platform in PLATFORMS.items() if only in (None, platform)]
         return all(hosted in self._platforms and self._platforms[hosted].is_tried for hosted in wanted)
 
     @property
@@ -171,7 +172,7 @@ class _Found:
         return sum(each.seconds for each in self._platforms.values())
 
     def count(self, what: str) -> int:
-        """Return how many objects it creates, changes, drops or renames, on all platforms together."""
+        """Return the number of objects that it creates, changes, drops or renames, on all platforms together."""
         return len({key for each in self._platforms.values() for key in getattr(each.effect, what)})
 
     @property
@@ -181,10 +182,10 @@ class _Found:
             return self.migration.recorded_declarations
         if self._says_effect:
             return evolve(self.migration.recorded_declarations, no_rollback=self.no_rollback)
-        found = {hosted: statements for hosted in _PLATFORMS if (statements := self._statements(hosted)) is not None}
+        found = {hosted: statements for hosted in PLATFORMS if (statements := self._statements(hosted)) is not None}
         if len(found) == 1:
             [(hosted, only)] = found.items()
-            both, recorded_on = merged(only, only), _PLATFORMS[hosted]
+            both, recorded_on = merged(only, only), PLATFORMS[hosted]
         else:
             both, recorded_on = merged(found[False], found[True]), None
         return Declarations(both, self.migration.checksum, self._server, self.no_rollback, recorded_on)
@@ -195,9 +196,9 @@ class _Found:
         if found is not None and not found.in_step:
             return found.statements
         known = known_of(self.migration, hosted=hosted)
-        if known is None or self._lost == _PLATFORMS[hosted]:
+        if known is None or self._lost == PLATFORMS[hosted]:
             return None
-        if self.migration.recorded_declarations.recorded_on == _PLATFORMS[not hosted]:
+        if self.migration.recorded_declarations.recorded_on == PLATFORMS[not hosted]:
             return None
         return known.statements
 
@@ -220,7 +221,7 @@ class _Found:
         platforms: dict[str, list[str]] = {}
         for hosted, each in self._platforms.items():
             for line in _differences(each):
-                platforms.setdefault(line, []).append(_PLATFORMS[hosted])
+                platforms.setdefault(line, []).append(PLATFORMS[hosted])
         for line, those in platforms.items():
             yield line if len(those) == len(self._platforms) else f"{line} (on a {those[0]} server)"
 
@@ -268,7 +269,7 @@ def out_of_step(migration: Migration, learned: Sequence[Learned], *, given: bool
 
     Args:
         migration: The migration.
-        learned: What was learned of all migrations on each platform.
+        learned: The declarations of all migrations on each platform.
         given: Whether the caller gave the server, which is of one platform.
     """
     found = _Found(migration, learned, given=given)
@@ -283,7 +284,7 @@ class _File:
     """A file with declarations: as it is, and as it should be."""
 
     path: Path
-    #: What was learned of the migrations that it holds.
+    #: The recorded declarations of its migrations.
     found: Sequence[_Found]
     #: Whether it is a file for several migrations.
     is_shared: bool
@@ -392,8 +393,10 @@ def _umask() -> int:
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("directory", nargs="?", metavar="DIR", help="the folder of migrations (migrations)")
-    parser.add_argument("--catalog", metavar="DIR", help="the same")
+    parser.add_argument(
+        "directory", nargs="?", metavar="DIR", help="the folder of migrations (that of pyproject.toml, else migrations)"
+    )
+    parser.add_argument("--catalog", metavar="DIR", help="the same as DIR")
     parser.add_argument(
         "--base", metavar="DIR", help="the folder of migrations on which they build (the built-in ones, if required)"
     )
@@ -406,9 +409,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 async def command(invocation: Invocation) -> int:
-    """Record from a server what each migration of a folder makes, changes and drops."""
+    """Record from a server what each migration of a folder makes, changes and drops.
+
+    Writes declared.toml beside each apply.sql. With --check the exit code is 1 if one is out of step.
+    """
     given = invocation.given
-    directory = given.directory or given.catalog or "migrations"
+    directory = given.directory or given.catalog or invocation.folder
     base = None if given.base is None else Catalog.from_directory(given.base)
     report = await declare(directory, base=base, server=given.server, output=given.output, check=given.check)
     invocation.show(report)

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from kimbledb.execution.command import Invocation
 
 GROUPS = ("database",)
+EXAMPLE = "kimbledb history"
 
 
 @frozen(eq=False)
 class _History(Report):
-    """The part of a status that tells of the past."""
+    """The part of a status that reports the past."""
 
     status: Status
 

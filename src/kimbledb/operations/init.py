@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     from kimbledb.execution.command import Invocation
 
 GROUPS = ()
+EXAMPLE = "kimbledb init migrations"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("directory", nargs="?", default="migrations", help="the folder of migrations (migrations)")
+    parser.add_argument(
+        "directory", nargs="?", help="the folder of migrations (that of pyproject.toml, else migrations)"
+    )
     parser.add_argument("--name", default="first", help="the name of the first migration (first)")
 
 
@@ -33,7 +36,7 @@ def _demand_empty(directory: Path) -> None:
 async def command(invocation: Invocation) -> int:
     """Create a folder of migrations with a first migration."""
     given = invocation.given
-    directory = Path(given.directory)
+    directory = Path(given.directory or invocation.folder)
     _demand_empty(directory)
     folder = new_migration(directory, given.name)
     invocation.line(

@@ -7,7 +7,7 @@ is imported only where something is: it takes most of the time of an import.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from kimbledb.server.targets import Target, TargetLike
 
 GROUPS = ("database", "limits", "backup", "many")
+EXAMPLE = "kimbledb migrate --catalog migrations"
 
 
 class Executor(Request):
@@ -52,8 +53,8 @@ class Executor(Request):
             reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
         catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
-        options: Deadline, timeouts and the like, in seconds; None for the defaults.
-        progress: Called with each ``Event``; None for nobody.
+        options: The deadline, the timeouts (in seconds) and the other limits. None for the defaults.
+        progress: Called with each ``Event``. None for no notifications.
 
     Raises:
         ConfigurationError: The target or the schema cannot be used.
@@ -70,10 +71,10 @@ class Executor(Request):
         """Return the plan that ``apply()`` would follow. Only reads.
 
         Args:
-            to: A migration's name or number: plan that one and all it needs, no more. None for all.
-            phase: A phase's number: plan its migrations and all they need, no more. None for all.
-            prefer: Names of alternatives to take instead of the default.
-            set_aside: Names of tables that are set aside, as ``apply()`` does it.
+            to: The name or number of a migration: plan only this one and those that it needs. None for all.
+            phase: The number of a phase: plan only its migrations and those that they need. None for all.
+            prefer: The names of alternatives to choose instead of the default ones.
+            set_aside: The names of the tables to set aside, as ``apply()`` does it.
 
         Returns:
             Each migration with its state, the reason, and its hazards.
@@ -103,18 +104,18 @@ class Executor(Request):
         """Apply what is pending.
 
         Args:
-            to: A migration's name or number: apply that one and all it needs, no more. None for all.
-            phase: A phase's number: apply its migrations and all they need, no more. None for all.
-            prefer: Names of alternatives to take instead of the default.
-            verify: Whether each migration's checks run in its transaction and must pass.
-            backup: The path of a file to write a backup of the whole database to, before anything is
-                changed and only where there is something to do. None for no backup.
-            allow_data_loss: Whether rows and values that are there may go, also where the migration
-                that takes them does not say so (``deletes`` in migration.toml).
-            set_aside: Names of tables that cannot be brought to their declared form, and are there: each
-                is renamed with its rows, the declared one is made beside it, and the rows that fit are copied.
-            plan: The plan that must be what is carried out, as ``kimbledb.migrate()`` takes it. The other arguments are
-                those by which it was made. None for whatever is pending.
+            to: The name or number of a migration: apply only this one and those that it needs. None for all.
+            phase: The number of a phase: apply only its migrations and those that they need. None for all.
+            prefer: The names of alternatives to choose instead of the default ones.
+            verify: Whether the checks of each migration run in its transaction and must pass.
+            backup: The path of a new file for a backup of the whole database, made before anything is
+                changed, and only if there is something to do. None for no backup.
+            allow_data_loss: Whether a migration may delete existing rows and values without a ``deletes`` in its
+                migration.toml.
+            set_aside: The names of existing tables that cannot be converted to their declared form. Each is renamed
+                with its rows, the declared table is made beside it, and the rows that fit are copied.
+            plan: The plan to carry out, as ``kimbledb.migrate()`` takes it. The other arguments must be those by which
+                it was made. None for all that is pending.
 
         Returns:
             The migrations that were applied, the plan, and the checks.
@@ -133,7 +134,7 @@ class Executor(Request):
         apply_run: ApplyRun | None = None
         awaited: Awaited | None = None
         # If history is locked, the glance ends its connection, which must not be a caller's own.
-        # A glance does not tell which database this is.
+        # A glance does not show which database this is.
         may_glance = self.target.can_reconnect and signature is None
 
         is_whole = to is None and phase is None and not prefer and not set_aside
@@ -250,29 +251,15 @@ class Executor(Request):
 
     def _nothing_to_do(
         self, seen: Glance, checksums: Checksums | None, goal: Callable[[], Goal]
-    ) -> Callable[[], Plan] | None:
-        """Return what makes the plan if history shows that nothing is pending, else None.
+    ) -> PlanByHistory | None:
+        """Return the maker of the plan if history shows that nothing is pending, else None.
 
         Args:
-            seen: What a glance shows.
+            seen: The glance.
             checksums: The checksums of all that the call wants, or None where it does not want the whole catalog.
             goal: Returns the goal of the call.
         """
-
-        @cache
-        def plan() -> Plan:
-            # These are most of an import, and a start whose history holds all needs no plan.
-            from attrs import evolve
-
-            from kimbledb.model.evidence import Evidence
-            from kimbledb.model.origin import Place
-
-            # A glance asks for no more of the place.
-            place = Place(0, "", 0, occupied=True, label=self.target.label)
-            rows = seen.history
-            self.catalog.expect(rows)
-            return evolve(goal().plan(rows, Evidence(hosted=seen.hosted)), place=place)
-
+        plan = PlanByHistory(goal, self.schema, self.target.label, seen.rows, hosted=seen.hosted)
         if checksums is not None and holds_all(seen.rows, checksums):
             return plan
         if any(row.legacy for row in seen.history):
@@ -284,8 +271,49 @@ class Executor(Request):
         return None if found.pending or found.refused else plan
 
 
+class PlanByHistory:  # every start makes this class: with attrs that takes longer
+    """Makes the plan of a schema whose history shows that nothing is pending, when it is called."""
+
+    def __init__(
+        self, goal: Callable[[], Goal], schema: str, label: str, rows: Iterable[Sequence[Any]], *, hosted: bool
+    ) -> None:
+        """Keep the facts of a glance.
+
+        Args:
+            goal: Returns the goal of the call.
+            schema: The name of the target schema.
+            label: The name of the target in messages.
+            rows: The rows of history, as of ``Glance``.
+            hosted: Whether the database is a hosted one.
+        """
+        self.goal = goal
+        self.schema = schema
+        self.label = label
+        self.rows = rows
+        self.hosted = hosted
+        self._plan: Plan | None = None
+
+    def __call__(self) -> Plan:
+        """Return the plan."""
+        if self._plan is None:
+            # These are most of an import, and a start whose history holds all needs no plan.
+            from attrs import evolve
+
+            from kimbledb.inspection.history import history_of
+            from kimbledb.model.evidence import Evidence
+            from kimbledb.model.origin import Place
+
+            # A glance asks for no more of the place.
+            place = Place(0, "", 0, occupied=True, label=self.label)
+            rows = history_of(self.rows)
+            goal = self.goal()
+            goal.catalog.expect(rows)
+            self._plan = evolve(goal.plan(rows, Evidence(hosted=self.hosted)), place=place)
+        return self._plan
+
+
 def _report_of() -> Callable[[Plan | Callable[[], Plan], float, str | None], MigrationReport]:
-    """Return what makes the report of a call that applied nothing."""
+    """Return the function that makes the report of a call that applied nothing."""
     from kimbledb.model.reports import MigrationReport, VerificationReport  # 1 ms, in which a server answers
 
     return lambda plan, seconds, owner: MigrationReport((), plan, seconds, VerificationReport(()), history_owner=owner)
@@ -318,26 +346,26 @@ async def migrate(
             reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
         catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``. It is made if missing.
-        to: A migration's name or number: apply that one and all it needs, no more. None for all.
-        phase: A phase's number: apply its migrations and all they need, no more. None for all.
-        prefer: Names of alternatives to take instead of the default.
-        verify: Whether each migration's checks run in its transaction and must pass.
-        backup: The path of a file to write a backup of the whole database to, before anything is changed
-            and only where there is something to do. ``restore()`` brings it back. A file that is
-            there is never overwritten. None for no backup.
-        allow_data_loss: Whether rows and values that are there may go, also where the migration that
-            takes them does not say so (``deletes`` in migration.toml).
-        set_aside: Names of tables that are there and cannot be brought to their declared form. Each is renamed
-            with its rows and keys (``orders_set_aside``), the declared one is made beside it, and the rows that
-            fit are copied. ``report.set_aside`` says how many, and how to list the others. A name whose table is
-            not there, or is set aside already, changes nothing.
-        plan: The plan that must be what is carried out: if anything of it has changed, nothing is run. A ``Plan`` holds
-            catalog, schema, to, phase, prefer and set_aside, and excludes these arguments. Of a plan from another
-            process its fingerprint, or what its ``as_dict()`` gave (``kimbledb plan --json``); these arguments are then
-            those by which it was made. Where another run of the plan has applied all of it, there is nothing to do.
-            None for whatever is pending.
-        progress: Called with each ``Event``; None for nobody.
-        options: Deadline, timeouts and the like, in seconds; None for the defaults.
+        to: The name or number of a migration: apply only this one and those that it needs. None for all.
+        phase: The number of a phase: apply only its migrations and those that they need. None for all.
+        prefer: The names of alternatives to choose instead of the default ones.
+        verify: Whether the checks of each migration run in its transaction and must pass.
+        backup: The path of a new file for a backup of the whole database, made before anything is changed,
+            and only if there is something to do. ``restore()`` brings it back. An existing
+            file is never overwritten. None for no backup.
+        allow_data_loss: Whether a migration may delete existing rows and values without a ``deletes`` in its
+            migration.toml.
+        set_aside: The names of existing tables that cannot be converted to their declared form. Each is renamed
+            with its rows and keys (``orders_set_aside``), the declared table is made beside it, and the rows that
+            fit are copied. ``MigrationReport.set_aside`` holds their number and a query for the others. The name of a
+            table that does not exist, or is set aside already, changes nothing.
+        plan: The plan to carry out: if anything in it has changed, nothing is run. A ``Plan`` holds catalog, schema,
+            to, phase, prefer and set_aside, and excludes these arguments. For a plan from another process, pass its
+            fingerprint or the values of its ``as_dict()`` (``kimbledb plan --json``), and these arguments as they were
+            when it was made. If another run of the plan has applied all of it, there is nothing to do. None for all
+            that is pending.
+        progress: Called with each ``Event``. None for no notifications.
+        options: The deadline, the timeouts (in seconds) and the other limits. None for the defaults.
 
     Returns:
         The migrations that were applied, the plan, and the checks.
@@ -345,13 +373,13 @@ async def migrate(
     Raises:
         ConfigurationError: The target or an option cannot be used.
         PlanningError: No plan can be made.
-        PlanChangedError: What would be done is not the given plan; it says what has changed.
+        PlanChangedError: The plan of now is not the given one; the error lists the changes.
         PreflightError: The server lacks what a migration needs; nothing was touched. Where the role may not migrate,
             ``Options.or_wait`` waits instead.
         BackupError: The backup cannot be made; nothing was touched.
         UnrecordedObjectsError: The schema holds objects of the catalog, and no history.
         MigrationError: A migration failed and was rolled back; it carries what was applied before.
-        DataLossError: A migration would have lost data unasked, and was rolled back.
+        DataLossError: A migration would have lost data without permission, and was rolled back.
         LockUnavailableError: Another session held a lock in every attempt.
         DeadlineExceededError: The options' deadline passed.
         ConnectionLostError: The server went away and stayed away.
@@ -425,33 +453,40 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--allow-data-loss",
         action="store_true",
-        help="even if rows or values are lost and the migration does not say so",
+        help="apply even if rows or values are lost and the migration does not say so",
     )
     parser.add_argument(
         "--plan",
         metavar="FINGERPRINT",
-        help="only if what would be done is the plan of this fingerprint, or of the file that `plan --json` or `rehearse --json` wrote",
+        help="apply only if the plan has this fingerprint, or is that of the file which `plan --json` or `rehearse --json` wrote",
     )
     parser.add_argument("--dry-run", action="store_true", help="only show the plan, and change nothing")
-    parser.add_argument("--no-verify", action="store_true", help="skip the verification")
+    parser.add_argument(
+        "--no-verify", action="store_true", help="skip the checks of each migration and the verification afterwards"
+    )
+    parser.add_argument(
+        "--halt-after",
+        metavar="N",
+        help="with several --schema: start no further one after N failures, or a share of the finished ones such as 10%%",
+    )
     parser.add_argument(
         "--or-wait", action="store_true", help="where this role may not migrate, wait until another one has"
     )
 
 
 async def command(invocation: Invocation) -> int:
-    """Apply what is missing, and prove it."""
-    from kimbledb.execution.command import ExitCode  # only the command has an exit code
+    """Apply what is missing, and prove it.
+
+    Each migration is one transaction: script, proof, history row. Afterwards all that is applied is verified. The exit
+    code is 1 if a migration is refused or fails, or if the verification finds a fault. If nothing is pending, nothing is
+    written.
+    """
+    from kimbledb.execution.command import ExitCode, limits_of  # only the command has an exit code and arguments
     from kimbledb.server.targets import kept  # only the command makes several calls
 
     given = invocation.given
     common: dict[str, Any] = {"catalog": invocation.catalog, "schema": invocation.schema, "options": invocation.options}
-    limits: dict[str, Any] = {
-        "to": given.to,
-        "phase": given.phase,
-        "prefer": given.prefer,
-        "set_aside": given.set_aside,
-    }
+    limits = limits_of(given)
     signed = None if given.plan is None else _signed(given.plan)
     if signed is not None and given.dry_run:
         raise ConfigurationError(

@@ -13,14 +13,21 @@ if TYPE_CHECKING:
     from kimbledb.execution.command import Invocation
 
 GROUPS = ()
+EXAMPLE = "kimbledb new add-invoices"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("name", help="its name, such as add-invoices")
-    parser.add_argument("--directory", default="migrations", help="the folder of migrations (migrations)")
-    parser.add_argument("--title", default="")
-    parser.add_argument("--requires", action="append", default=[], metavar="MIGRATION", help="may be repeated")
+    parser.add_argument("--directory", help="the folder of migrations (that of pyproject.toml, else migrations)")
+    parser.add_argument("--title", default="", help="its title in a plan, one line")
+    parser.add_argument(
+        "--requires",
+        action="append",
+        default=[],
+        metavar="MIGRATION",
+        help="the migration that it needs; may be repeated",
+    )
     parser.add_argument("--base", metavar="DIR", help="the folder on which the migrations build (the built-in ones)")
 
 
@@ -28,6 +35,7 @@ async def command(invocation: Invocation) -> int:
     """Create the folder of a new migration."""
     given = invocation.given
     base = None if given.base is None else Catalog.from_directory(given.base)
-    folder = new_migration(given.directory, given.name, title=given.title, requires=tuple(given.requires), base=base)
-    invocation.line(f"created {folder}: write apply.sql, then run `kimbledb declare {given.directory}`")
+    directory = given.directory or invocation.folder
+    folder = new_migration(directory, given.name, title=given.title, requires=tuple(given.requires), base=base)
+    invocation.line(f"created {folder}: write apply.sql, then run `kimbledb declare {directory}`")
     return 0

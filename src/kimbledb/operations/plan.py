@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from kimbledb.catalog.catalog import CatalogLike
 from kimbledb.errors import ConfigurationError
-from kimbledb.execution.command import ExitCode, Invocation
+from kimbledb.execution.command import ExitCode, Invocation, limits_of
 from kimbledb.execution.run import catalog_of, schema_of
 from kimbledb.model.plan import Plan
 from kimbledb.operations.migrate import Executor
@@ -17,6 +17,7 @@ from kimbledb.server.options import Options
 from kimbledb.server.targets import TargetLike, is_named
 
 GROUPS = ("database", "limits", "many")
+EXAMPLE = "kimbledb plan --check --catalog migrations"
 
 
 async def plan(
@@ -38,11 +39,11 @@ async def plan(
             these, the plan is that for an empty database.
         catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
-        to: A migration's name or number: plan that one and all it needs, no more. None for all.
-        phase: A phase's number: plan its migrations and all they need, no more. None for all.
-        prefer: Names of alternatives to take instead of the default.
-        set_aside: Names of tables that are set aside, as ``migrate()`` does it.
-        options: Deadline, timeouts and the like, in seconds; None for the defaults.
+        to: The name or number of a migration: plan only this one and those that it needs. None for all.
+        phase: The number of a phase: plan only its migrations and those that they need. None for all.
+        prefer: The names of alternatives to choose instead of the default ones.
+        set_aside: The names of the tables to set aside, as ``migrate()`` does it.
+        options: The deadline, the timeouts (in seconds) and the other limits. None for the defaults.
 
     Raises:
         ConfigurationError: The target cannot be used.
@@ -75,7 +76,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def command(invocation: Invocation) -> int:
-    """Show what would be applied, and why."""
+    """Show what would be applied, and why.
+
+    Only reads. With --check the exit code is 3 if something would be applied, and 1 if a run would be refused.
+    """
     given = invocation.given
     if given.markdown == "" and given.json:
         raise ConfigurationError("--markdown and --json exclude each other", hint="give --markdown a file")
@@ -117,10 +121,7 @@ async def _for_target(invocation: Invocation) -> Plan:
                 target,
                 catalog=invocation.catalog,
                 schema=invocation.schema,
-                to=given.to,
-                phase=given.phase,
-                prefer=given.prefer,
-                set_aside=given.set_aside,
+                **limits_of(given),
                 options=invocation.options,
             )
     except ConfigurationError as error:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kimbledb.catalog.catalog import CatalogLike
 from kimbledb.errors import ConfigurationError
-from kimbledb.execution.command import ExitCode
+from kimbledb.execution.command import ExitCode, limits_of
 from kimbledb.execution.rehearsing import rehearsing
 from kimbledb.execution.rehearsing.query_sources import Sources, sources_of
 from kimbledb.model.rehearsal import Rehearsal
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kimbledb.execution.command import Invocation
 
 GROUPS = ("database", "limits")
+EXAMPLE = "kimbledb rehearse --sample 1000 --catalog migrations"
 
 
 async def rehearse(
@@ -49,10 +50,10 @@ async def rehearse(
         target: As for ``plan()``, past any pooler: pg_dump reads the schema.
         catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
-        to: A migration's name or number: rehearse that one and all it needs, no more. None for all.
-        phase: A phase's number: rehearse its migrations and all they need, no more. None for all.
-        prefer: Names of alternatives to take instead of the default.
-        set_aside: Names of tables that are set aside, as ``migrate()`` does it.
+        to: The name or number of a migration: rehearse only this one and those that it needs. None for all.
+        phase: The number of a phase: rehearse only its migrations and those that they need. None for all.
+        prefer: The names of alternatives to choose instead of the default ones.
+        set_aside: The names of the tables to set aside, as ``migrate()`` does it.
         queries: The queries of the application as it is now: texts and paths; or one path, of a file of SQL, of a program
             (.py, .js, .ts) whose string literals are looked through, or of a folder of these; or ``pg_stat_statements``,
             for those that the target's server has recorded. Each is prepared and executed, in a transaction that is rolled
@@ -63,7 +64,7 @@ async def rehearse(
             of rows fire, and an UPDATE that fails on a row is found.
         server: The DSN of a server on which the clone is made and dropped, such as one of the target's version, or with
             extensions that the embedded one lacks. None for an embedded server.
-        options: Deadline, timeouts and the like, in seconds; None for the defaults.
+        options: The deadline, the timeouts (in seconds) and the other limits. None for the defaults.
 
     Returns:
         The statements with their locks, rewrites, scans and seconds, and the queries that the plan breaks.
@@ -134,14 +135,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 async def command(invocation: Invocation) -> int:
-    """Run the plan on a clone of the schema, and show what it locks, rewrites and breaks."""
+    """Run the plan on a clone of the schema, and show what it locks, rewrites and breaks.
+
+    The target is only read. The exit code is 1 if a statement fails on the clone or a query breaks.
+    """
     given = invocation.given
-    limits: dict[str, Any] = {
-        "to": given.to,
-        "phase": given.phase,
-        "prefer": given.prefer,
-        "set_aside": given.set_aside,
-    }
     async with invocation.target() as target:
         found = await rehearse(
             target,
@@ -151,7 +149,7 @@ async def command(invocation: Invocation) -> int:
             sample=given.sample,
             server=given.server,
             options=invocation.options,
-            **limits,
+            **limits_of(given),
         )
     if given.markdown:
         invocation.write(found.to_markdown(), given.markdown)

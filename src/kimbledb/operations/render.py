@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from kimbledb.catalog.catalog import Catalog, CatalogLike
 from kimbledb.errors import AlternativesError, ConfigurationError
 from kimbledb.execution import history_tables
+from kimbledb.execution.command import limits_of
 from kimbledb.execution.messages import keep_older, take_back
 from kimbledb.execution.run import catalog_of
 from kimbledb.inspection.preflight import OLDEST_SERVER, wanted_extensions
@@ -28,6 +29,7 @@ from kimbledb.model.migration import Migration
 from kimbledb.model.names import quote_array, quote_literal
 from kimbledb.model.objects import DatabaseObject
 from kimbledb.model.plan import Plan
+from kimbledb.model.state import PLATFORMS
 from kimbledb.model.step import StepState
 from kimbledb.model.text import one_line
 from kimbledb.operations.migrate import Executor
@@ -45,10 +47,9 @@ if TYPE_CHECKING:
     from kimbledb.execution.command import Invocation
 
 GROUPS = ("database", "limits")
+EXAMPLE = "kimbledb render --output all.sql"
 
 _SCHEMA = "public"
-#: The name of each platform in the file, by whether it is hosted.
-_PLATFORMS = {False: "bare", True: "hosted"}
 
 _HEAD = """\
 -- {count} migrations of {source} in order, {transactions}. Made by `kimbledb render`: do not edit it.
@@ -178,7 +179,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 async def command(invocation: Invocation) -> int:
-    """Write one SQL file of all migrations, for an SQL editor."""
+    """Write one SQL file of all migrations, for an SQL editor.
+
+    The file asks history for each migration, writes history as migrate does, and does nothing the second time.
+    """
     given, output = invocation.given, invocation.given.output
     _check(given)
     if given.pending:
@@ -186,7 +190,7 @@ async def command(invocation: Invocation) -> int:
             executor = Executor(
                 target, catalog=invocation.catalog, schema=invocation.schema, options=invocation.options
             )
-            found = await executor.plan(to=given.to, phase=given.phase, prefer=given.prefer, set_aside=given.set_aside)
+            found = await executor.plan(**limits_of(given))
         invocation.write(render(plan=found), output)
         if output is not None:
             invocation.line(f"wrote {output}: {found.summary}")
@@ -221,7 +225,7 @@ def _head(catalog: Catalog, breaks: Sequence[Migration]) -> str:
 
 
 def _adds_value(migration: Migration) -> bool:
-    """Return whether a migration may add a value to a type, by its words or by its declarations."""
+    """Whether a migration may add a value to a type, by its words or by its declarations."""
     return _ADDS_VALUE.search(f"{migration.apply_sql}\n{migration.hosted_sql}") is not None or any(
         each.kind == "type" and "labels" in (each.facts or {}) for each in migration.changes
     )
@@ -237,7 +241,7 @@ def _beginning(
         ordered: All migrations, in the order of the file.
         number: The number of those in transactions before this one.
         plans: The plan of an empty database, by whether it is hosted.
-        kept: What the file has kept where this transaction fails.
+        kept: The part of the file that stays where this transaction fails, in words.
     """
     older, taking = queries.quoted(keep_older().rstrip("\n"), "older"), queries.quoted(take_back().rstrip("\n"), "back")
     extensions = quote_array(each.name for each in wanted_extensions(catalog))
@@ -287,13 +291,13 @@ def _beginning(
 
 
 def _steps(migrations: Iterable[Migration], plans: Mapping[bool, Plan]) -> list[dict[str, object]]:
-    """Return what the file asks history about migrations, in order."""
+    """Return the questions of the file to history about migrations, in order."""
     return [
         {
             "name": each.name,
             "checksums": [each.checksum, *each.supersedes],
             "instead": each.alternatives,
-            "on": [platform for hosted, platform in _PLATFORMS.items() if _is_taken(each, plans[hosted])],
+            "on": [platform for hosted, platform in PLATFORMS.items() if _is_taken(each, plans[hosted])],
         }
         for each in migrations
     ]
@@ -306,13 +310,13 @@ def _looking(ordered: Sequence[Migration], number: int, plans: Mapping[bool, Pla
         ordered: All migrations, in the order of the file.
         number: The number of those in transactions before this one.
         plans: The plan of an empty database, by whether it is hosted.
-        kept: What the file has kept where this transaction fails.
+        kept: The part of the file that stays where this transaction fails, in words.
     """
     steps = _steps(ordered, plans)
     looked: dict[str, DatabaseObject] = {}
     differs = any(each.hosted is not None for migration in ordered for each in migration.declarations.statements)
     takes_others = any(_is_taken(each, plans[False]) != _is_taken(each, plans[True]) for each in ordered)
-    for hosted, platform in _PLATFORMS.items():
+    for hosted, platform in PLATFORMS.items():
         if not hosted or differs or takes_others:
             first, made = _first_made(ordered, number, plans[hosted], hosted=hosted)
             looked |= first
@@ -329,7 +333,7 @@ def _looking(ordered: Sequence[Migration], number: int, plans: Mapping[bool, Pla
 def _first_made(
     ordered: Sequence[Migration], number: int, plan: Plan, *, hosted: bool
 ) -> tuple[dict[str, DatabaseObject], list[list[str]]]:
-    """Return what migrations make that none before them has made, without what belongs to other objects of theirs.
+    """Return the objects that migrations are the first to make, without those that belong to other objects of theirs.
 
     Args:
         ordered: All migrations, in the order of the file.

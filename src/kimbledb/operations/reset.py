@@ -34,7 +34,7 @@ from kimbledb.server.notifications import call_scope
 from kimbledb.server.observer import observed
 from kimbledb.server.options import Options
 from kimbledb.server.retry import Retry, meaning
-from kimbledb.server.session import Session
+from kimbledb.server.session import BEGIN, Session
 from kimbledb.server.settings import setting
 from kimbledb.server.targets import TargetLike, target_of
 from kimbledb.version import __version__
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from kimbledb.execution.command import Invocation
 
 GROUPS = ("database", "backup", "asking")
+EXAMPLE = "kimbledb reset --confirm shop --backup before.dump"
 #: The SQLSTATE of a DROP of an object that others depend on (manual, appendix A).
 _NEEDED = "2BP01"
 
@@ -106,7 +107,7 @@ class Reset:
                 dependents=[outsider for outsider, _ in found["outsiders"]],
             )
         objects = _in_order(found["objects"])
-        await self._weigh(session, found["stakes"])
+        await self._weigh(session, found["with_data"])
         if self.dry_run:
             self.dropped = _named(objects)
             return state.database
@@ -135,12 +136,12 @@ class Reset:
             "homes": quote_array(home for _, home in parts),
         }
 
-    async def _weigh(self, session: Session, stakes: list[list[Any]]) -> None:
+    async def _weigh(self, session: Session, with_data: list[list[Any]]) -> None:
         """Count the rows that would be lost, and refuse to lose them unasked."""
         self.runner.doing = "counting what would go"
         # Counting the rows of a table can call functions in its policies and views.
         await session.send("BEGIN READ ONLY;\n" + session.settings() + session.guarded([self.schema]) + "COMMIT;\n")
-        self.losses = await data_loss.count(session, self.schema, stakes)
+        self.losses = await data_loss.count(session, self.schema, with_data)
         if self.losses and not self.allow_data_loss and not self.dry_run:
             raise DataLossError(self.losses)
 
@@ -157,12 +158,12 @@ class Reset:
         quoted = quote_identifier(self.schema)
         before = after = ""
         if not self.allow_data_loss:
-            counted_now = data_loss.suspects_of_drop([oid for kind, _, oid, _ in found["stakes"] if kind != "S"])
+            counted_now = data_loss.suspects_of_drop([oid for kind, _, oid, _ in found["with_data"] if kind != "S"])
             reaches = tuple(each for migration in self.catalog or () for each in migration.reaches)
             guard = data_loss.Guard(schema=self.schema, reaches=reaches, suspects=counted_now)
             before, after = guard.before(), guard.after()
         message = (
-            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
+            BEGIN
             + session.settings()
             + setting("kimbledb.step", {"version": __version__, "detail": detail})
             # The bootstrap's lock, too: history's tables are created again below.
@@ -225,15 +226,15 @@ async def reset(
         confirm: The name of the database, which must be that of the target. A dry run does not look at it.
         catalog: The migrations that made objects in other schemas; None where none did.
         schema: The name of the target schema; None for ``public``.
-        allow_data_loss: Whether rows may go.
+        allow_data_loss: Whether rows may be lost.
         dry_run: Whether only to report what would be dropped and lost.
-        backup: The path of a file to write a backup of the whole database to, before anything is changed
-            and only where there is something to do. ``restore()`` brings it back. A file that is
-            there is never overwritten. None for no backup.
-        options: Deadline, timeouts and the like, in seconds; None for the defaults.
+        backup: The path of a new file for a backup of the whole database, made before anything is changed,
+            and only if there is something to do. ``restore()`` brings it back. An existing
+            file is never overwritten. None for no backup.
+        options: The deadline, the timeouts (in seconds) and the other limits. None for the defaults.
 
     Returns:
-        What was dropped, in that order, and how many rows went with it.
+        The dropped objects, in the order in which they were dropped, and the number of rows that were lost with them.
 
     Raises:
         ConfirmationError: The database has another name.
@@ -264,11 +265,15 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="the name of the database: it must be that of the target. A terminal is asked for it; elsewhere the call needs "
         "it, or --yes for the database that the call names",
     )
-    parser.add_argument("--allow-data-loss", action="store_true", help="even where rows go with it")
+    parser.add_argument("--allow-data-loss", action="store_true", help="reset even if rows or values are lost")
 
 
 async def command(invocation: Invocation) -> int:
-    """Drop every object of the schema."""
+    """Drop every object of the schema.
+
+    One transaction, and never with CASCADE. Rows stop it unless --allow-data-loss is given. Extensions and the schema
+    itself stay.
+    """
     given = invocation.given
     wanted: dict[str, Any] = {
         "catalog": invocation.catalog,
@@ -300,7 +305,7 @@ async def command(invocation: Invocation) -> int:
 
 
 def _meaning(error: ServerError) -> Exception | None:
-    """Return what an error of the server means for a reset, or None if nothing but its SQLSTATE is known."""
+    """Return the exception that an error of the server means for a reset, or None if nothing but its SQLSTATE is known."""
     if (meant := meaning(error)) is not None:
         return meant
     if own_code(error) == DATA_LOSS:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kimbledb.execution.command import Invocation
 
 GROUPS = ("database",)
+EXAMPLE = "kimbledb restore before.dump --dsn postgresql://localhost/empty"
 
 
 async def restore(path: str | os.PathLike[str], target: TargetLike = None, *, options: Options | None = None) -> None:
@@ -29,7 +30,7 @@ async def restore(path: str | os.PathLike[str], target: TargetLike = None, *, op
         target: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them. None
             reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
             The database must be empty.
-        options: Deadline, timeouts and the like, in seconds; None for the defaults.
+        options: The deadline, the timeouts (in seconds) and the other limits. None for the defaults.
 
     Raises:
         BackupError: The database is not empty, the file cannot be read, or
@@ -48,7 +49,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 async def command(invocation: Invocation) -> int:
-    """Load a backup into an empty database."""
+    """Load a backup into an empty database.
+
+    Brings all of the backup or nothing. The roles that it names must be there.
+    """
     file = invocation.given.file
     async with invocation.target() as target:
         await restore(file, target, options=invocation.options)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kimbledb.events import Watcher
 
 GROUPS = ("database", "backup", "asking")
+EXAMPLE = "kimbledb rollback -1 --dry-run"
 
 
 class Rollback(Request):
@@ -35,8 +36,8 @@ class Rollback(Request):
             reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
         catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
-        options: Deadline, timeouts and the like, in seconds; None for the defaults.
-        progress: Called with each ``Event``; None for nobody.
+        options: The deadline, the timeouts (in seconds) and the other limits. None for the defaults.
+        progress: Called with each ``Event``. None for no notifications.
 
     Raises:
         ConfigurationError: The target or the schema cannot be used.
@@ -60,17 +61,16 @@ class Rollback(Request):
         Exactly one of ``name``, ``phase``, ``to`` and ``steps`` says which.
 
         Args:
-            name: A migration's name or number: roll back that one.
-            phase: A phase's number: roll back all its migrations.
+            name: The name or number of a migration: roll back this one.
+            phase: The number of a phase: roll back all its migrations.
             to: The name or number of the last migration, in plan order, that stays; 0 rolls back everything.
-        steps: How many to roll back, of those that history shows as applied last.
-            steps: How many to roll back, of those that history shows as applied last.
+            steps: The number of migrations to roll back: those that history shows as applied last.
             cascade: Whether to roll back the applied migrations that need one of these, too.
             allow_data_loss: Whether rows and values may be lost.
             include_adopted: Whether adopted migrations may be rolled back.
             dry_run: Whether only to report what would be lost. The same locks are taken for a moment.
-            backup: The path of a file to write a backup of the whole database to, before anything is
-                changed and only where there is something to do. None for no backup.
+            backup: The path of a new file for a backup of the whole database, made before anything is
+                changed, and only if there is something to do. None for no backup.
 
         Returns:
             The migrations that were rolled back, and the data that was lost with them.
@@ -136,21 +136,21 @@ async def rollback(
     Args:
         target: A DSN, a connection outside of a transaction, a pool or an engine, as ``TargetLike`` lists them. None
             reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
-        name: A migration's name or number: roll back that one.
-        phase: A phase's number: roll back all its migrations.
+        name: The name or number of a migration: roll back this one.
+        phase: The number of a phase: roll back all its migrations.
         to: The name or number of the last migration, in plan order, that stays; 0 rolls back everything.
-        steps: How many to roll back, of those that history shows as applied last.
+        steps: The number of migrations to roll back: those that history shows as applied last.
         catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``. It is never dropped.
         cascade: Whether to roll back the applied migrations that need one of these, too.
         allow_data_loss: Whether rows and values may be lost.
         include_adopted: Whether adopted migrations may be rolled back.
         dry_run: Whether only to report what would be lost. The same locks are taken for a moment.
-        backup: The path of a file to write a backup of the whole database to, before anything is changed
-            and only where there is something to do. ``restore()`` brings it back. A file that is
-            there is never overwritten. None for no backup.
-        progress: Called with each ``Event``; None for nobody.
-        options: Deadline, timeouts and the like, in seconds; None for the defaults.
+        backup: The path of a new file for a backup of the whole database, made before anything is changed,
+            and only if there is something to do. ``restore()`` brings it back. An existing
+            file is never overwritten. None for no backup.
+        progress: Called with each ``Event``. None for no notifications.
+        options: The deadline, the timeouts (in seconds) and the other limits. None for the defaults.
 
     Returns:
         The migrations that were rolled back, and the data that was lost with them.
@@ -194,12 +194,16 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--to", type=name_or_number, metavar="MIGRATION", help="roll back all after that one; 0 rolls back everything"
     )
     parser.add_argument("--cascade", action="store_true", help="roll back those that need it, too")
-    parser.add_argument("--allow-data-loss", action="store_true", help="even if rows or values are lost")
+    parser.add_argument("--allow-data-loss", action="store_true", help="roll back even if rows or values are lost")
     parser.add_argument("--include-adopted", action="store_true", help="roll back adopted migrations, too")
 
 
 async def command(invocation: Invocation) -> int:
-    """Roll back migrations, and never lose data unasked."""
+    """Roll back migrations, and lose no data without permission.
+
+    Each migration is taken back in a transaction of its own, newest first. Rows and values that would be lost are counted
+    before, and stop it unless --allow-data-loss is given.
+    """
     given = invocation.given
     name, steps = _last(given.name, given.steps)
     if sum(each is not None for each in (name, given.phase, given.to, steps)) != 1:

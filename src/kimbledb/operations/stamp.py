@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from attrs import evolve
+
 from kimbledb.catalog.catalog import CatalogLike
 from kimbledb.errors import AlternativesError, ChangedMigrationError, ConfigurationError, UnknownMigrationError
 from kimbledb.execution import bootstrap, load_plan
@@ -23,7 +25,7 @@ from kimbledb.server.notifications import call_scope
 from kimbledb.server.observer import observed
 from kimbledb.server.options import Options
 from kimbledb.server.retry import decided
-from kimbledb.server.session import Session
+from kimbledb.server.session import BEGIN, Session
 from kimbledb.server.settings import setting
 from kimbledb.server.targets import TargetLike
 from kimbledb.version import __version__
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from kimbledb.execution.command import Invocation
 
 GROUPS = ("database",)
+EXAMPLE = "kimbledb stamp 3"
 
 
 async def stamp(
@@ -58,10 +61,10 @@ async def stamp(
         catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
         applied: Whether they are recorded as applied. False takes their rows away: ``migrate()`` applies them then.
-        options: Deadline, timeouts and the like, in seconds; None for the defaults.
+        options: The deadline, the timeouts (in seconds) and the other limits. None for the defaults.
 
     Returns:
-        What was recorded or removed, and the plan as it was before. A migration that history shows as wanted is not
+        The recorded or removed migrations, and the plan as it was before. A migration that history shows as wanted is not
         written again.
 
     Raises:
@@ -107,9 +110,9 @@ class _Stamping(Request):
                 sent = plan, steps
                 async with observed(run.runner, session):
                     state = await bootstrap.prepare(session, loaded.state, self.schema, ())
-                    assert state.log_position is not None  # the preparation made the log
+                    assert state.log_position is not None  # the bootstrap made the log
                     message = (
-                        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n"
+                        BEGIN
                         + session.settings()
                         + begin_step(self.schema, state.log_position)
                         + self._writing(run, steps, applied=applied)
@@ -122,7 +125,7 @@ class _Stamping(Request):
         plan, steps = await run.until_done(work)
         return run.done(
             AdoptionReport(
-                tuple(steps) if applied else (),
+                tuple(evolve(step, reason="recorded by name") for step in steps) if applied else (),
                 plan,
                 run.clock(),
                 removed=() if applied else tuple(step.name for step in steps),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kimbledb.execution.command import Invocation
 
 GROUPS = ("database",)
+EXAMPLE = "kimbledb status --json"
 
 
 async def status(
@@ -42,7 +43,7 @@ async def status(
             reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
         catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
-        options: Deadline, timeouts and the like, in seconds; None for the defaults.
+        options: The deadline, the timeouts (in seconds) and the other limits. None for the defaults.
 
     Raises:
         ConfigurationError: The target cannot be used.

@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 GROUPS = ("database", "many")
-#: How many of its findings a check names. ``rows`` holds them all.
+EXAMPLE = "kimbledb verify --catalog migrations"
+#: The most findings that a check names. ``rows`` holds all of them.
 _SHOWN = 5
 #: Seconds in which a message leaves this machine.
 _ON_ITS_WAY = 0.001
@@ -57,8 +58,8 @@ class Verifier(Request):
             reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
         catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
-        options: Deadline, timeouts and the like, in seconds; None for the defaults.
-        progress: Called with each ``Event``; None for nobody.
+        options: The deadline, the timeouts (in seconds) and the other limits. None for the defaults.
+        progress: Called with each ``Event``. None for no notifications.
 
     Raises:
         ConfigurationError: The target or the schema cannot be used.
@@ -70,9 +71,9 @@ class Verifier(Request):
         """Run the checks of the applied migrations, and those of the whole database.
 
         Args:
-            only: A migration's name or number, or several: run their checks alone, applied or not.
+            only: The name or number of a migration, or an iterable of these: run only their checks, applied or not.
                 None for all.
-            strict: Whether the security checks fail that otherwise warn of what is in no closed catalog.
+            strict: Whether security findings on objects of no closed catalog fail. Otherwise they are warnings.
 
         Returns:
             Every check with what it expected and found; ``report.ok`` is the verdict.
@@ -134,13 +135,13 @@ class Verifier(Request):
         return await runner.run(work)
 
     def _closed(self, applied: Sequence[Migration], *, hosted: bool) -> Collection[Key] | None:
-        """Return what migrations of a closed catalog declare, or None where all migrations are such."""
+        """Return the objects that migrations of a closed catalog declare, or None where all migrations are of one."""
         if all(each.closed for each in applied or self.catalog):
             return None
         return fold([each for each in applied if each.closed], hosted=hosted).objects.keys()
 
     def _by_history(self, state: DatabaseState) -> _Standing | None:
-        """Return which migrations are applied where history alone decides it, else None."""
+        """Return the applied migrations and the others where history alone decides it, else None."""
         history = state.history or ()
         try:
             plan = self._goal.plan(history, Evidence(hosted=state.hosted))
@@ -150,7 +151,7 @@ class Verifier(Request):
         return _Standing.by(plan, state) if plan.is_decided else None
 
     def _by_schema(self, state: DatabaseState, looked: Looked) -> _Standing:
-        """Return which migrations are applied, by history and by what the schema shows."""
+        """Return the applied migrations and the others, by history and by the objects of the schema."""
         goal = self._goal
         return _Standing.by(goal.plan(state.history, gathering.weighed(goal.planner, state, looked)), state)
 
@@ -174,13 +175,11 @@ class Verifier(Request):
 
     def _questions(self, path: Sequence[str]) -> list[str]:
         """Return the questions about the whole database, of which the last are those of security."""
+        whole = queries.filled(
+            "whole_database", schema=quote_literal(self.schema), extensions=quote_array(self.catalog.extensions)
+        )
         return [
-            queries.printed(
-                "whole_database",
-                quote_literal(path_of(path)),
-                schema=quote_literal(self.schema),
-                extensions=quote_array(self.catalog.extensions),
-            ),
+            queries.anonymous(queries.printed(whole, quote_literal(path_of(path)))),
             queries.question("overloads", schemas=quote_array(path)),
             queries.question("beside_history", schema=quote_literal(self.schema)),
             *security.questions(self.schema),
@@ -210,9 +209,9 @@ async def verify(
             reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
         catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
-        only: A migration's name or number, or several: run their checks alone, applied or not. None for all.
-        strict: Whether the security checks fail that otherwise warn of what is in no closed catalog.
-        options: Deadline, timeouts and the like, in seconds; None for the defaults.
+        only: The name or number of a migration, or an iterable of these: run only their checks, applied or not. None for all.
+        strict: Whether security findings on objects of no closed catalog fail. Otherwise they are warnings.
+        options: The deadline, the timeouts (in seconds) and the other limits. None for the defaults.
 
     Returns:
         Every check with what it expected and found; ``report.ok`` is the verdict.
@@ -229,12 +228,18 @@ async def verify(
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("only", nargs="*", type=name_or_number, metavar="MIGRATION", help="these alone")
+    parser.add_argument(
+        "only", nargs="*", type=name_or_number, metavar="MIGRATION", help="check these alone, by name or number"
+    )
     parser.add_argument("--strict", action="store_true", help="fail where a security check would only warn")
 
 
 async def command(invocation: Invocation) -> int:
-    """Check that what is applied is present and right."""
+    """Check that what is applied is present and right.
+
+    Only reads: the checks of each migration, the declared objects, and the security of the schema. The exit code is 1 if
+    a check fails.
+    """
     async with invocation.target() as target:
         report = await verify(
             target,
@@ -250,13 +255,13 @@ async def command(invocation: Invocation) -> int:
 
 @frozen
 class _Standing:
-    """Which migrations are applied, as history records it."""
+    """The applied migrations and the others, as history records them."""
 
     #: In the order of the plan.
     applied: Sequence[Migration]
     #: The others of the catalog, without the alternatives that are not used.
     pending: Sequence[Migration]
-    #: What the applied ones declare.
+    #: The declarations of the applied migrations.
     declared: Fold
 
     @classmethod
@@ -304,7 +309,7 @@ def _trust(
         rows=tuple({"found": gap, "cure": cure} for gap, cure in dangers),
         hint="; ".join(cure for _, cure in dangers[:_SHOWN]) or None,
     )
-    told = [strangers]
+    checks = [strangers]
     for name, expected, found in (
         (
             "functions beside the server's",
@@ -314,7 +319,7 @@ def _trust(
         ("triggers on history", "known: they fire where history is written", beside),
     ):
         if found:
-            told.append(
+            checks.append(
                 Check(
                     migration=None,
                     name=name,
@@ -325,4 +330,4 @@ def _trust(
                     informative=True,
                 )
             )
-    return told
+    return checks

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kimbledb.execution.command import Invocation
 
 GROUPS = ("database",)
+EXAMPLE = "kimbledb wait --deadline 120"
 
 
 async def wait(
@@ -43,8 +44,8 @@ async def wait(
             reads ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables.
         catalog: The migrations, or the path of their folder; None for the built-in ones.
         schema: The name of the target schema; None for ``public``.
-        progress: Called with each ``Event``; None for nobody.
-        options: Deadline, timeouts and the like, in seconds; None for the defaults.
+        progress: Called with each ``Event``. None for no notifications.
+        options: The deadline, the timeouts (in seconds) and the other limits. None for the defaults.
 
     Returns:
         The state of the database, without the log, the use of tables and the load.
@@ -91,7 +92,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 async def command(invocation: Invocation) -> int:
-    """Wait until another run has brought the schema up to date."""
+    """Wait until another run has brought the schema up to date.
+
+    Only reads. The exit code is 1 if that run fails, or if the deadline passes.
+    """
     async with invocation.target() as target:
         found = await wait(
             target,

@@ -13,6 +13,7 @@ from attrs import frozen
 
 from kimbledb.model.names import split_list, words_of
 from kimbledb.model.objects import DatabaseObject, Facts, Key, parts_of, quoted
+from kimbledb.model.text import counted
 from kimbledb.planning.fold import relation_of, split
 from kimbledb.planning.later_rows import ROW, LaterRows, TableRows, names_in
 from kimbledb.planning.writer.names import identifier, own_name, texts, written
@@ -26,7 +27,7 @@ _FOREIGN_KEY = re.compile(
 #: The parts of a primary key or a uniqueness.
 _KEY = re.compile(rf"(?P<kind>PRIMARY KEY|UNIQUE)(?P<alike> NULLS NOT DISTINCT)? \((?P<columns>{_LIST})\)")
 _PRIMARY = "PRIMARY KEY"
-#: What follows a column or an expression in an index: its collation counts, its operator class and its order do not.
+#: The part after a column or an expression of an index: its collation counts, its operator class and its order do not.
 _DEFAULT = 'pg_catalog."default"'
 _COLLATION = re.compile(r'\s+COLLATE\s+((?:"(?:[^"]|"")*"|[\w$.])+)')
 
@@ -39,7 +40,7 @@ class Breaking:
     table: str
     #: The columns that tell, by their own names.
     columns: tuple[str, ...]
-    #: What these rows are, such as ``without a row of users (id), against constraint messages.messages_user_id_fkey``.
+    #: A description of these rows, such as ``without a row of users (id), against constraint messages.messages_user_id_fkey``.
     words: str
     #: The query that lists them, for a search_path with the target schema first.
     query: str
@@ -56,8 +57,7 @@ class Breaking:
         """
         columns = f" ({', '.join(map(identifier, self.columns))})" if self.columns else ""
         place = f" ({self.place})" if self.place else ""
-        rows = "1 row" if count == 1 else f"{count} rows"
-        return f"{rows} of {self.table}{columns} {self.words}{place}, listed by: {self.query}"
+        return f"{counted(range(count), 'row')} of {self.table}{columns} {self.words}{place}, listed by: {self.query}"
 
 
 def breaking_of(key: Key, facts: Facts, rows: LaterRows, place: str = "") -> Breaking | None:
@@ -144,7 +144,7 @@ def with_values(column: str, condition: str, words: str, rows: LaterRows, place:
     return _of_column(column, rows, place, lambda rule, own: rule.in_which(own, words, condition))
 
 
-def with_values_of_another(column: str, words: str, rows: LaterRows, place: str = "") -> Breaking | None:
+def with_values_of_another(column: str, words: str, rows: LaterRows, place: str) -> Breaking | None:
     """Return the rows that have the value of another row in a column, or None where the rows cannot be foreseen.
 
     Args:
@@ -173,7 +173,7 @@ _Found = tuple[Sequence[str], str, str]
 
 @frozen
 class _Uniqueness:
-    """What a uniqueness says of the rows of its table."""
+    """The requirement of a unique constraint or index on the rows of its table."""
 
     #: The columns and expressions, as SQL.
     terms: tuple[str, ...]
@@ -187,7 +187,7 @@ class _Uniqueness:
 
 @frozen
 class _Rule:
-    """What is asked of the rows of one table."""
+    """The questions about the rows of one table."""
 
     own: TableRows
     #: The rows of all tables.

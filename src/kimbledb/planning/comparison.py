@@ -29,13 +29,13 @@ _SINCE_17 = "maintain"
 _GRANTABLE = " with grant option"
 #: Facts whose texts are data, in which a quote is a character.
 _DATA = frozenset({"labels", "text"})
-#: How facts read that are there on one side only.
+#: The wording of facts that exist on one side only.
 _ABSENT = {"not_null": "nullable"}
 #: A string constant, which stays; or a plain identifier in quotes, as a version prints it that has it as a keyword.
 _QUOTED = re.compile(r"""('(?:[^']|'')*')|"([a-z_][a-z0-9_$]*)\"""")
 #: The cast of an array, behind it.
 _CAST = re.compile(r"::([^\[\]'\",:]+)\[\]")
-#: What stands for itself in an expression: a constant, a name in quotes, a parenthesis, a bracket, a comma.
+#: The tokens of an expression: a constant, a quoted name, a parenthesis, a bracket, a comma.
 _TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|[\[\](),]""")
 _NO_RECORD = "history records no form of it"
 

@@ -71,9 +71,9 @@ class _Rule:
 
     #: The later value; None where the server casts it in the time zone UTC without writing the rows anew.
     using: str | None
-    #: What holds for the values that it can convert; None where it can convert all.
+    #: The condition, in SQL, that convertible values fulfil; None if all values are convertible.
     fits: str | None = None
-    #: What holds for the values of which it cuts something; None where it cuts nothing.
+    #: The condition, in SQL, that truncated values fulfil; None if none is truncated.
     cuts: str | None = None
 
 
@@ -184,7 +184,7 @@ def _to_text(value: str, old: _Type, new: _Type) -> _Rule | None:
         text = f"{value}::text"
     else:
         return None
-    # What a character(n) pads is no part of its value; a character alone has one place.
+    # The padding of character(n) is no part of its value; character alone is character(1).
     longest = new.size or ((1,) if new.name == "character" else ())
     if not longest or (old.name in _TEXTS and old.size and old.size <= longest):
         return _Rule(text if text.endswith(f"::{new.text}") else _cast(text, new), can)

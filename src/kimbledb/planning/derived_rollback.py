@@ -17,16 +17,15 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from attrs import evolve, frozen
 
 from kimbledb.model.migration import Migration
-from kimbledb.model.names import quote_literal
-from kimbledb.model.objects import OBJECT_KINDS, PARTS, DatabaseObject, Fact, Facts, Key, parts_of
+from kimbledb.model.objects import OBJECT_KINDS, DatabaseObject, Fact, Facts, Key, parts_of
 from kimbledb.model.script import Part, Script
 from kimbledb.planning import writer
-from kimbledb.planning.fold import RELATIONS, Belongings, owners_of, split, under_new_names
+from kimbledb.planning.fold import Belongings, owners_of, split, under_new_names
 from kimbledb.planning.irrecoverable import loss_by_change, loss_by_drop
-from kimbledb.planning.mentions import needs
+from kimbledb.planning.mentions import needs, needs_among
+from kimbledb.planning.names_given_back import is_relabelled, relabelled, renames_back
 from kimbledb.planning.script_effects import Around, takings
 from kimbledb.planning.undo_order import Act, Way, ordered
-from kimbledb.planning.writer.names import written
 
 #: Kinds that are made again around an object that they need, where that is made again.
 _REMADE = frozenset({"view", "rule", "policy", "trigger", "index", "constraint", "statistics", "function"})
@@ -42,8 +41,6 @@ _DROP = re.compile(
     r"ALTER TABLE .* DROP (?:COLUMN|CONSTRAINT)(?= )"
 )
 _WORD = re.compile(r'"(?:[^"]|"")*"|[^\W\d][\w$]*')
-#: A name that no object has, for names that change places.
-_BETWEEN = "kimbledb_renamed"
 
 
 class NotDerivableError(ValueError):
@@ -173,7 +170,7 @@ class _Derivation:
     def _at(self, part: Part, line: int, words: str) -> str:
         return f"{self._migration.script(part).file_name or f'{part}.sql'}:{line} {words}"
 
-    # What cannot be made again.
+    # Objects that cannot be recreated.
 
     def _losses(self) -> Iterator[tuple[Part, int, str]]:
         """Yield what the declared objects show to be gone, each with the script and the line of its statement."""
@@ -283,7 +280,7 @@ class _Derivation:
         return {name: _with_words(value, words) for name, value in facts.items()}
 
     def _can_be_altered(self, now: DatabaseObject, former: DatabaseObject) -> bool:
-        if _is_relabelled(now, former):
+        if is_relabelled(now, former):
             return True
         return writer.alter(now, former, beside=self.beside(renamed_back=False)) is not None
 
@@ -337,7 +334,7 @@ class _Derivation:
         )
         covered = after.of(remade)
         former = {under_new_names(DatabaseObject(*key), self._names_before).key for key in remade}
-        # What goes with an object that is made again needs no act of its own, and comes back with it.
+        # A dependent part of a recreated object needs no act of its own: it comes back with the object.
         going, coming = {*remade, *covered}, {*former, *before.of(former)}
         found = [
             act
@@ -431,23 +428,23 @@ class _Emission:
 
     def _of(self, act: Act) -> list[str]:
         if act.way is Way.RENAME:
-            statements = list(_renames_back(act.renames))
+            statements = list(renames_back(act.renames))
             self._renamed_back = True
             return statements
         beside = self._derivation.beside(renamed_back=self._renamed_back)
         if act.way is Way.DROP:
             going = self._now(act.gone[0])
             if going.kind in GRANTED:
-                # What somebody else granted the role stays.
+                # Grants by other roles stay.
                 return writer.alter(going, evolve(going, facts={}), beside=beside) or []
             return [_if_exists(writer.drop(going, beside=beside))]
         if act.way is Way.ALTER:
             now, former = self._now(act.gone[0]), act.made[0]
             if self._renamed_back:
                 former = self._derivation.as_before(former)
-            return _relabelled(now, former) or writer.alter(now, former, beside=beside) or []
+            return relabelled(now, former) or writer.alter(now, former, beside=beside) or []
         beside = self._derivation.beside(renamed_back=self._renamed_back, whole=True)
-        return writer.create(act.made, _needs_among(act.made), beside=beside)
+        return writer.create(act.made, needs_among(act.made, act.made), beside=beside)
 
     def _now(self, each: DatabaseObject) -> DatabaseObject:
         return self._derivation.as_before(each) if self._renamed_back else each
@@ -456,12 +453,6 @@ class _Emission:
 def _if_exists(statement: str) -> str:
     """Return a statement that drops an object, and does nothing where it is gone already."""
     return _DROP.sub(r"\g<0> IF EXISTS", statement, count=1)
-
-
-def _needs_among(objects: Collection[DatabaseObject]) -> dict[Key, list[Key]]:
-    return {
-        each.key: [other.key for other in objects if other.key != each.key and needs(each, other)] for each in objects
-    }
 
 
 def _follows_table(former: DatabaseObject, now: DatabaseObject) -> bool:
@@ -492,58 +483,3 @@ def _with_words(value: Fact, words: Mapping[str, str]) -> Fact:
     if isinstance(value, tuple):
         return tuple(map(new, value))
     return new(value) if isinstance(value, str) else value
-
-
-def _labels(each: DatabaseObject) -> tuple[str, ...]:
-    labels = (each.facts or {}).get("labels", ())
-    return labels if isinstance(labels, tuple) else ()
-
-
-def _is_relabelled(now: DatabaseObject, former: DatabaseObject) -> bool:
-    """Return whether labels of an enum have other names, and nothing else differs."""
-    return bool(_labels(now)) and len(_labels(now)) == len(_labels(former)) and _labels(now) != _labels(former)
-
-
-def _relabelled(now: DatabaseObject, former: DatabaseObject) -> list[str]:
-    if not _is_relabelled(now, former):
-        return []
-    pairs = zip(_labels(now), _labels(former), strict=True)
-    return [
-        f"ALTER TYPE {written(now.name)} RENAME VALUE {quote_literal(new).strip()} TO {quote_literal(old).strip()}"
-        for new, old in pairs
-        if new != old
-    ]
-
-
-def _renames_back(renames: Mapping[Key, str]) -> Iterator[str]:
-    """Yield the statements that give objects their names of before a migration."""
-    done: dict[Key, str] = {}
-    # Tables come before their parts, whose names follow them.
-    for of_parts in (False, True):
-        pending = {key: name for key, name in sorted(renames.items()) if (key[0] in PARTS) is of_parts}
-        yield from _all_renamed_back(pending, done)
-
-
-def _all_renamed_back(pending: dict[Key, str], done: dict[Key, str]) -> Iterator[str]:
-    """Yield the statements that give names back which may have changed places.
-
-    Args:
-        pending: The later name of each object, by its kind and name before the migration.
-        done: The earlier name of each object that has it again, by its kind and later name. It receives these.
-    """
-    now = {key: under_new_names(DatabaseObject(key[0], name), done) for key, name in pending.items()}
-    while pending:
-        taken = {_namespace(each.key) for each in now.values()}
-        key = next((each for each in pending if _namespace(each) not in taken), None)
-        if key is None:
-            key = next(iter(pending))
-            relation = split(now[key].name)[0]
-            yield writer.rename(now[key], _BETWEEN)
-            now[key] = DatabaseObject(key[0], f"{relation}.{_BETWEEN}" if relation else _BETWEEN)
-            continue
-        yield writer.rename(now.pop(key), parts_of(key[1])[-1])
-        done[key[0], pending.pop(key)] = key[1]
-
-
-def _namespace(key: Key) -> tuple[str, str]:
-    return ("relation" if key[0] in RELATIONS else key[0]), key[1]

@@ -21,7 +21,7 @@ from attrs import define, field, frozen
 
 from kimbledb.model.forms import Forms
 from kimbledb.model.names import words_in
-from kimbledb.model.objects import DatabaseObject, Facts, Key, has_expressions, parts_of
+from kimbledb.model.objects import SAID_OF_OTHERS, DatabaseObject, Facts, Key, has_expressions, parts_of
 from kimbledb.planning.closed import CLOSED_TO, undeclared
 from kimbledb.planning.fold import RELATIONS, Belongings, columns_of, granted, split
 from kimbledb.planning.writer.names import texts
@@ -32,8 +32,6 @@ _NO_COLUMN = re.compile(
 )
 #: The option by which a view reads with the rights of its reader.
 _INVOKER = re.compile(r"security_invoker=(true|on|1|yes)\Z", re.IGNORECASE)
-#: The kinds that go with what they are of, and keep nothing from being dropped.
-_ALONG = frozenset({"comment", "privilege"})
 #: The role by which an application comes past row level security.
 _SERVICE = "service_role"
 #: The privileges that no policy holds.
@@ -44,11 +42,11 @@ _GIVES_A_VALUE = frozenset({"default", "identity", "generated"})
 
 @frozen
 class Closing:
-    """What closes the doors of a schema."""
+    """The statements that close a schema to other roles."""
 
     #: The objects that are dropped: policies, functions, checks.
     dropped: tuple[Key, ...] = ()
-    #: What goes with them: comments and privileges.
+    #: Their comments and privileges.
     along: frozenset[Key] = frozenset()
     #: The privileges that are taken back.
     revoked: tuple[Key, ...] = ()
@@ -99,9 +97,9 @@ class Doors:
 
     #: The objects, each with its facts.
     objects: Mapping[Key, Facts]
-    #: What all migrations of the catalog declare, also those that are not applied: that stays.
+    #: The declarations of all migrations of the catalog, applied or not: their objects stay.
     declared: Collection[Key]
-    #: What the migration declares: its tables and functions are looked at.
+    #: The declarations of the migration: its tables and functions are examined.
     homes: Collection[Key]
     #: The roles of people: what they may is declared.
     people: Collection[str] = CLOSED_TO
@@ -136,8 +134,8 @@ class Doors:
 
     def overloads(self) -> list[str]:
         """Return the functions that have the name of one of the migration's, and other arguments."""
-        names = {_name_of(name) for kind, name in self.homes if kind == "function"}
-        return [name for name, _ in self._strange("function") if _name_of(name) in names]
+        names = {parts_of(name) for kind, name in self.homes if kind == "function"}
+        return [name for name, _ in self._strange("function") if parts_of(name) in names]
 
     def checks(self) -> list[str]:
         """Return the checks that refuse what declared columns are declared to accept.
@@ -218,7 +216,7 @@ class Doors:
                 changed[everybody] = {"lacks": ("execute",)}
                 if self.hosted and service not in self.objects:
                     granted[service] = {"may": ("execute",)}
-        # What the application made, it goes on to use as the role of a service.
+        # The application keeps access to its own objects as the service's role.
         people = set(self.people) - {_SERVICE}
         closed = [*standing, *self._tables_for_all()]
         revoked = [
@@ -402,10 +400,8 @@ def without_null(objects: Mapping[Key, Facts]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _name_of(function: str) -> tuple[str, ...]:
-    return parts_of(function)
-
-
 def _users(key: Key, needs: Mapping[Key, Collection[Key]], going: Collection[Key]) -> Iterable[Key]:
-    """Return the objects that need another and stay."""
-    return sorted(user for user, those in needs.items() if key in those and user not in going and user[0] not in _ALONG)
+    """Return the objects that need another and stay. What is said of it goes with it."""
+    return sorted(
+        user for user, those in needs.items() if key in those and user not in going and user[0] not in SAID_OF_OTHERS
+    )

@@ -35,6 +35,7 @@ from kimbledb.planning.fold import (
     relation_of,
     split,
 )
+from kimbledb.planning.writer.names import texts
 
 #: Kinds that are not compared.
 _LEFT_OUT = frozenset({"comment"})
@@ -44,7 +45,7 @@ _MAY_STAY = frozenset({"comment", "privilege", "default privilege"})
 _MEMBERSHIP = frozenset({"inherited", "partition_of"})
 #: The name of the check that informs of what cannot be compared.
 _UNKNOWN = "cannot be compared here"
-#: How many of the objects that cannot be compared a check names. ``rows`` holds them all.
+#: The most objects without a comparison that a check names. ``rows`` holds all of them.
 _SHOWN = 5
 
 
@@ -224,10 +225,7 @@ class _Drift:
         """Yield the tables of which a table is a partition or a child."""
         item = self.wanted.objects.get(("table", table))
         facts = {} if item is None else item.each.facts or {}
-        if "partition_of" in facts:
-            yield str(facts["partition_of"])
-        inherited = facts.get("inherits", ())
-        yield from inherited if isinstance(inherited, tuple) else ()
+        yield from (*texts(facts, "partition_of"), *texts(facts, "inherits"))
 
     def _roots(self, absent: Sequence[FoldedObject]) -> dict[Key, Key]:
         """Return the missing object with which others are missing, by the kinds and names of these others."""

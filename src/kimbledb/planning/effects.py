@@ -13,14 +13,12 @@ from functools import cached_property
 from attrs import evolve, field, frozen
 
 from kimbledb.model.declarations import DeclaredStatement
-from kimbledb.model.objects import OBJECT_KINDS, PARTS, DatabaseObject, Facts, Key, rank_of
+from kimbledb.model.objects import OBJECT_KINDS, PARTS, SAID_OF_OTHERS, DatabaseObject, Facts, Key, rank_of
 from kimbledb.model.script import Part
 from kimbledb.model.snapshot import Identity, Snapshot
 from kimbledb.planning.comparison import compare
 from kimbledb.planning.fold import RELATIONS, Belongings, under_new_names
 
-#: Kinds that are named by what they are said of: their names follow it.
-_SAID_OF_OTHERS = frozenset({"comment", "privilege"})
 #: Kinds that one statement makes whole, and that it also replaces: the last one counts.
 _MADE_WHOLE = frozenset({"comment", "function", "privilege", "default privilege", "rule", "trigger", "view"})
 _ORDER = {kind: place for place, kind in enumerate(OBJECT_KINDS)}
@@ -158,7 +156,7 @@ def _renames(before: Snapshot, after: Snapshot) -> dict[Key, str]:
 
 def _identities(snapshot: Snapshot) -> dict[Key, Identity]:
     """Return the identities of the objects that have one of their own: privileges and comments have that of their object."""
-    return {key: identity for key, identity in snapshot.identities.items() if key[0] not in _SAID_OF_OTHERS}
+    return {key: identity for key, identity in snapshot.identities.items() if key[0] not in SAID_OF_OTHERS}
 
 
 def _names_by_identity(snapshot: Snapshot) -> dict[tuple[str, Identity], str]:
@@ -212,7 +210,7 @@ def _roots(before: Snapshot, gone: Iterable[Key]) -> list[Key]:
 def _by_rank(key: Key) -> tuple[int, int, Key]:
     """Order relations before columns, and these before all else: what belongs to another object comes after it."""
     kind = key[0]
-    rank = 0 if kind in RELATIONS else 1 if kind == "column" else 3 if kind in _SAID_OF_OTHERS else 2
+    rank = 0 if kind in RELATIONS else 1 if kind == "column" else 3 if kind in SAID_OF_OTHERS else 2
     return rank, _ORDER[kind], key
 
 

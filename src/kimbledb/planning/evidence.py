@@ -17,17 +17,16 @@ from kimbledb.catalog import statements
 from kimbledb.model.evidence import AppliedMigration, Evidence, Finding, KeptObject, ObjectState
 from kimbledb.model.forms import Forms
 from kimbledb.model.migration import Migration
-from kimbledb.model.objects import OBJECT_KINDS, DatabaseObject, Key
+from kimbledb.model.objects import OBJECT_KINDS, SAID_OF_OTHERS, DatabaseObject, Key
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning.closed import CLOSED_TO, is_known, undeclared
 from kimbledb.planning.comparison import RIGHT, Comparison, compare, same_type
 from kimbledb.planning.doors import Doors, Others
 from kimbledb.planning.fold import NAMED_ALIKE, Fold, FoldedObject, fold, owners_of, renamed, split, under_former_names
+from kimbledb.planning.writer.names import texts
 
 #: Kinds that prove that a migration was applied. A comment or a privilege may be anybody's.
 _PROVING = frozenset(OBJECT_KINDS) - {"comment", "privilege", "default privilege"}
-#: Kinds that are missed where the rest of a migration is there.
-_SAID = frozenset({"comment", "privilege"})
 #: Kinds that migrations do not change where an object has a form of its own.
 _KEPT = frozenset({"column", "constraint"})
 
@@ -80,7 +79,7 @@ def weigh(
 
 @define(eq=False)
 class _Weighed:
-    """What a schema shows of one migration so far."""
+    """The evidence for one migration found so far in a schema."""
 
     present: list[str] = field(factory=list)
     missing: list[str] = field(factory=list)
@@ -110,7 +109,7 @@ class _Scales:
         self._fold: Fold = fold(self.migrations, hosted=hosted)
         former = {each.name: under_former_names(each, found, self._fold) for each in self.migrations}
         self._former = {name: names for name, names in former.items() if names}
-        # What has a former name is looked at under its later one.
+        # A renamed object is looked up under its later name.
         self._found = renamed(found, {key: name for names in self._former.values() for key, name in names.items()})
 
     def finding(self, migration: Migration) -> Finding | None:
@@ -173,8 +172,8 @@ class _Scales:
             return False
         if each.kind != "privilege":
             return not compare(facts, there).differs
-        may, wanted = (tuple(one.get("may", ())) for one in (there, facts))  # type: ignore[arg-type]
-        return set(wanted) <= set(may) and there.get("lacks") == facts.get("lacks")
+        may, wanted = (set(texts(one, "may")) for one in (there, facts))
+        return wanted <= may and there.get("lacks") == facts.get("lacks")
 
     def _later_names(self, migration: Migration) -> Iterator[str]:
         """Yield the names that a migration gives to what has a former name."""
@@ -209,7 +208,7 @@ class _Scales:
         """Yield the comments and privileges that a migration declares, and that are to be there, each with its last form."""
         for each in self._made_or_changed(migration):
             last = self._fold.since(migration, each.key)[-1:]
-            if each.kind in _SAID and last and last[0].key in self._fold.objects:
+            if each.kind in SAID_OF_OTHERS and last and last[0].key in self._fold.objects:
                 yield each, last[0]
 
     def _unsaid(self, migration: Migration) -> Iterator[str]:
@@ -301,12 +300,7 @@ class _Scales:
         if declared == there:
             return RIGHT  # the form is a hash, and most objects need none
         recorded = self._forms.of(item.migration.name, item.declared_as)
-        return compare(
-            declared,
-            there,
-            form=self._found.forms.get(item.key),
-            recorded=recorded,
-        )
+        return compare(declared, there, form=self._found.forms.get(item.key), recorded=recorded)
 
     def _weigh(self, migration: Migration, each: DatabaseObject, weighed: _Weighed, *, existed: bool) -> None:
         accepted = self._fold.since(migration, each.key)

@@ -36,7 +36,7 @@ def update(table: str, fills: Mapping[str, str]) -> str:
 
 
 def batches(table: str, fills: Mapping[str, str], objects: Mapping[Key, Facts], key: Sequence[str]) -> Batches:
-    """Return the values of a table's columns as they are set in batches, with its triggers held still.
+    """Return the values of a table's columns as they are set in batches, with its triggers disabled.
 
     Args:
         table: The table.
@@ -67,7 +67,7 @@ def _held(table: str, objects: Mapping[Key, Facts]) -> Iterator[tuple[str, str]]
 def filling(
     table: str, fills: Mapping[str, str], objects: Mapping[Key, Facts], later: Mapping[Key, Facts]
 ) -> Iterator[str]:
-    """Yield the statements that set columns of a table, with its triggers held still.
+    """Yield the statements that set columns of a table, with its triggers disabled.
 
     Args:
         table: The table.

@@ -14,7 +14,7 @@ from attrs import define, evolve, field, frozen
 
 from kimbledb.model.declarations import DeclaredStatement
 from kimbledb.model.migration import Migration
-from kimbledb.model.objects import PARTS, DatabaseObject, Facts, Key, parts_of
+from kimbledb.model.objects import PARTS, SAID_OF_OTHERS, DatabaseObject, Facts, Key, parts_of
 from kimbledb.model.snapshot import Snapshot
 
 #: Kinds that hold columns and other parts.
@@ -34,7 +34,6 @@ _HEAD = re.compile(
 )
 #: The columns of a key, and those that it includes.
 _KEY_COLUMNS = re.compile(r'(?:\A[A-Z ]+|INCLUDE )\(((?:"(?:[^"]|"")*"|[^")])*)\)')
-
 #: A key up to its columns, these, and the rest.
 _FIRST_COLUMNS = re.compile(r"([A-Z ]+\()([^)]*)(\).*)", re.DOTALL)
 
@@ -158,7 +157,7 @@ def fold(migrations: Iterable[Migration], *, hosted: bool) -> Fold:
         hosted: Whether the database is a hosted one: statements for the other platform do not count.
     """
     given = tuple(migrations)
-    # What is the same on both platforms is held once.
+    # Declarations that are equal on both platforms are held once.
     differs = any(each.hosted is not None for migration in given for each in migration.declarations.statements)
     return _fold(given, hosted=hosted and differs)
 
@@ -187,12 +186,12 @@ class _Folding:
         self.places: dict[tuple[str, Key], tuple[Lineage, int]] = {}
         #: Those of the objects that have had several forms, or are gone.
         self._lineages: dict[Key, Lineage] = {}
-        #: What belongs to what, once something is dropped: most migrations drop nothing. Until then, what was made.
+        #: The dependent objects by owner, built at the first drop: most migrations drop nothing. Until then, the objects in their order.
         self._belongings: Belongings | None = None
         self._made: list[Key] = []
 
     def put(self, item: FoldedObject) -> None:
-        """Let an object exist in a new form."""
+        """Give an object a new form."""
         key = item.declared_as
         lineage = self._lineage(key)
         self._hold(key, item)
@@ -491,7 +490,7 @@ def _owners_by_name(kind: str, name: str) -> Iterator[Key]:
         relation = split(name)[0]
         for each in RELATIONS:
             yield each, relation
-    elif kind in ("comment", "privilege"):
+    elif kind in SAID_OF_OTHERS:
         described = name if kind == "comment" else granted(name)[0]
         try:
             yield DatabaseObject.of(described).key

@@ -41,7 +41,7 @@ _PAGE_WRITTEN = 2 * 8192 / 100e6
 #: Rows on a page of a table that is too small to be measured and was never counted.
 _ROWS_OF_A_PAGE = 100.0
 _HUNDRED_THOUSAND = 17.0  # its logarithm
-#: How many times as long a statement may take that touches no rows, against the clone.
+#: The factor by which a statement that touches no rows may take longer than in the clone.
 _OVERHEAD = 4.0
 
 _CHANGING = re.compile(r"(?:update|delete)\b", re.IGNORECASE)
@@ -97,7 +97,7 @@ class Size:
 
 @frozen
 class Pace:
-    """What the target can do."""
+    """The measured speed of the target."""
 
     #: Seconds of a unit.
     unit: float
@@ -112,14 +112,14 @@ class Pace:
 
 @frozen
 class TableWork:
-    """What a statement does to one table."""
+    """The effects of a statement on one table."""
 
     table: Key
     #: Whether its rows are written into a new file, with all indexes.
     is_rewritten: bool = False
-    #: How often it is read from end to end.
+    #: The number of times that it is read from end to end.
     reads: int = 0
-    #: How many indexes are built, those of a rewrite aside.
+    #: The number of indexes that are built, those of a rewrite aside.
     built: int = 0
     #: Whether its rows are looked for in another table.
     is_keyed: bool = False
@@ -131,9 +131,9 @@ class TableWork:
 
 @frozen
 class Effort:
-    """What a statement has to do."""
+    """The work of a statement."""
 
-    #: What it does to tables that were there.
+    #: Its effects on existing tables.
     works: tuple[TableWork, ...]
     #: Seconds that it took on the clone, without rows.
     seconds: float
@@ -154,7 +154,7 @@ def is_open(text: str, skeleton: str, functions: Iterable[str]) -> bool:
     if _OPEN.match(skeleton) or _ODD_INDEX.search(skeleton):
         return True
     if _BLOCK.match(skeleton):
-        # What it calls may stand in a string.
+        # The called function may stand in a string.
         return _FOR_ROWS.search(text) is not None or not frozenset(functions).isdisjoint(re.findall(r"\w+", text))
     if _RUNS_NOTHING.match(skeleton):
         return False

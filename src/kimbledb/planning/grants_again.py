@@ -15,6 +15,7 @@ from kimbledb.model.objects import DatabaseObject, Facts, Key
 from kimbledb.planning import writer
 from kimbledb.planning.closed import CLOSED_TO
 from kimbledb.planning.fold import granted, relation_of
+from kimbledb.planning.writer.names import texts
 
 
 def granted_again(migration: Migration, before: Mapping[Key, DatabaseObject], *, hosted: bool) -> tuple[str, ...]:
@@ -70,8 +71,7 @@ def added(migration: Migration, before: Mapping[Key, DatabaseObject], *, hosted:
 
 def may_of(facts: Facts | None) -> set[str]:
     """Return what the facts of a privilege allow."""
-    may = (facts or {}).get("may", ())
-    return set(may) if isinstance(may, tuple) else set()
+    return set(texts(facts or {}, "may"))
 
 
 def _is_of(privilege: DatabaseObject, touched: set[str | None]) -> bool:

@@ -21,9 +21,10 @@ from kimbledb.planning.writer.names import own_name, written
 #: The table that holds the ids from before.
 TABLE = "migration_ids"
 _IDS = frozenset({"text", "character varying", "smallint", "integer", "bigint"})
-_FOREIGN_KEY = re.compile(r"FOREIGN KEY \((?P<own>[^)]*)\) REFERENCES (?P<table>[^(]+)\((?P<others>[^)]*)\)")
+#: The parts of a foreign key, and the names in its lists of columns.
+FOREIGN_KEY = re.compile(r"FOREIGN KEY \((?P<own>[^)]*)\) REFERENCES (?P<table>[^(]+)\((?P<others>[^)]*)\)")
+NAME = re.compile(r'"(?:[^"]|"")*"|[^\s,]+')
 _KEY_OF_ONE = re.compile(r'(?:PRIMARY KEY|UNIQUE)(?: NULLS NOT DISTINCT)? \((?P<own>"(?:[^"]|"")*"|[^",]+)\)')
-_NAME = re.compile(r'"(?:[^"]|"")*"|[^\s,]+')
 
 
 def conversions(
@@ -147,12 +148,12 @@ def foreign_keys(constraints: Iterable[tuple[str, Facts]]) -> Iterator[tuple[str
         constraints: The names and facts of constraints, foreign keys among them.
     """
     for name, facts in constraints:
-        key = _FOREIGN_KEY.match(str(facts.get("key", "")))
+        key = FOREIGN_KEY.match(str(facts.get("key", "")))
         if key is None:
             continue
         table = split(name)[0]
         other = ".".join(map(quoted, parts_of(key["table"].strip())))
-        for one, two in zip(_NAME.findall(key["own"]), _NAME.findall(key["others"]), strict=True):
+        for one, two in zip(NAME.findall(key["own"]), NAME.findall(key["others"]), strict=True):
             yield f"{table}.{one}", f"{other}.{two}"
 
 

@@ -1,4 +1,4 @@
-"""What of the earlier state no statement can make again: rows, values, positions of sequences. Pure.
+"""The parts of the earlier state that no statement can restore: rows, values, positions of sequences. Pure.
 
 It is read off declared objects. ``kimbledb.planning.script_effects`` reads the statements.
 """
@@ -27,7 +27,8 @@ _HELD_BY: dict[str, frozenset[str]] = {
     "jsonb": frozenset({"text", "json"}),
     "json": frozenset({"text"}),
 }
-_TYPE = re.compile(r"(?P<name>[^(\[]+?)\s*(?:\((?P<size>[\d,]+)\))?(?P<rest>[^()\[\]]*)(?P<array>(?:\[\])*)")
+#: The parts of a type, as the server prints it.
+TYPE = re.compile(r"(?P<name>[^(\[]+?)\s*(?:\((?P<size>[\d,]+)\))?(?P<rest>[^()\[\]]*)(?P<array>(?:\[\])*)")
 
 
 def loss_by_drop(each: DatabaseObject, *, in_view: bool) -> str | None:
@@ -90,7 +91,7 @@ def holds(wide: str, narrow: str) -> bool:
         wide: The type that holds, as the server prints it: ``numeric(12,2)``.
         narrow: The other type.
     """
-    one, other = _TYPE.fullmatch(wide), _TYPE.fullmatch(narrow)
+    one, other = TYPE.fullmatch(wide), TYPE.fullmatch(narrow)
     if one is None or other is None or one["array"] != other["array"]:
         return False
     names = [f"{each['name']}{each['rest']}" for each in (one, other)]

@@ -237,7 +237,7 @@ class LaterRows:
             names = {
                 old: new
                 for old in each.columns or ()
-                if (new := _own(under_new_names(DatabaseObject("column", f"{each.table}.{quoted(old)}"), renames)))
+                if (new := under_new_names(DatabaseObject("column", f"{each.table}.{quoted(old)}"), renames).parts[-1])
                 != old
             }
             key = {names.get(column, column): now for column, now in each.key.items()}
@@ -358,10 +358,6 @@ def names_in(columns: str) -> tuple[str, ...]:
         columns: The list, as the server prints it.
     """
     return tuple(one.replace('""', '"') or other for one, other in _IDENTIFIER.findall(columns))
-
-
-def _own(each: DatabaseObject) -> str:
-    return parts_of(each.name)[-1]
 
 
 def _free(name: str, taken: Collection[str]) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Mapping
 from kimbledb.model.completion import Completion
 from kimbledb.model.objects import Facts, Key
 from kimbledb.planning.fold import relation_of
-from kimbledb.planning.set_aside import target_of
+from kimbledb.planning.writer.constraints import refers_to
 from kimbledb.planning.writer.names import written
 
 #: The kinds of parts of a table whose statements lock the table.
@@ -43,7 +43,7 @@ def children_first(tables: Collection[str], objects: Mapping[Key, Facts]) -> lis
     """
     parents: dict[str, set[str]] = {name: set() for name in tables}
     for key, facts in objects.items():
-        if key[0] == "constraint" and (target := target_of(facts)) in parents:
+        if key[0] == "constraint" and (target := refers_to(facts)) in parents:
             child = relation_of(key, facts)
             if child in parents and child != target:
                 parents[child].add(target)

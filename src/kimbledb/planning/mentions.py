@@ -45,7 +45,7 @@ def needs(one: DatabaseObject, other: DatabaseObject) -> bool:
             index in words_in(str(facts.get(fact, ""))) for fact in _OF_INDEXES
         )
     if other.kind == "operator":
-        return other.name.partition("(")[0] in _text_of(one)
+        return word_of(other) in _text_of(one)
     found = mentioned(one)
     if other.kind == "column":
         relation, _ = split(other.name)
@@ -53,7 +53,7 @@ def needs(one: DatabaseObject, other: DatabaseObject) -> bool:
         return parts_of(other.name)[-1] in found and (is_there or parts_of(relation)[-1] in found)
     if other.kind in ("table", "view") and not _may_name_relations(one, facts):
         return False
-    return parts_of(other.name.partition(" using ")[0])[-1] in found
+    return word_of(other) in found
 
 
 def needs_among(some: Iterable[DatabaseObject], others: Iterable[DatabaseObject]) -> dict[Key, set[Key]]:

@@ -20,13 +20,14 @@ from attrs import define, evolve, field, frozen
 
 from kimbledb.model.completion import Batches, Completion
 from kimbledb.model.names import split_list, words_in
-from kimbledb.model.objects import DatabaseObject, Fact, Facts, Key, parts_of, quoted
+from kimbledb.model.objects import DatabaseObject, Facts, Key, parts_of, quoted, without
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning import writer
 from kimbledb.planning.comparison import compare
 from kimbledb.planning.completion import Rows, Unfinished
 from kimbledb.planning.fills import batches, by_table
 from kimbledb.planning.fold import split
+from kimbledb.planning.ids import FOREIGN_KEY
 from kimbledb.planning.mentions import mentioned
 from kimbledb.planning.writer.constraints import definition, is_reference, refers_to
 from kimbledb.planning.writer.names import own_name, texts, written
@@ -43,18 +44,17 @@ _UNIQUE = re.compile(
     r"(?P<kind>PRIMARY KEY|UNIQUE)(?P<nulls> NULLS NOT DISTINCT)? \((?P<columns>[^()]*)\)"
     r"(?P<include> INCLUDE \([^()]*\))?(?P<when>(?: (?:NOT )?DEFERRABLE| INITIALLY (?:DEFERRED|IMMEDIATE))*)"
 )
-_REFERS = re.compile(r"FOREIGN KEY \((?P<own>[^()]*)\) REFERENCES [^()]+\((?P<others>[^()]*)\)")
 _ALTER = re.compile(r'(ALTER TABLE (?:"(?:[^"]|"")*"|[\w$]+)) (?:ADD|ALTER) (?:COLUMN|CONSTRAINT) ')
 _CREATE_INDEX = re.compile(r"CREATE (UNIQUE )?INDEX ")
-#: What a statement changes of an index; all else makes another index.
+#: The facts of an index that a statement changes; any other change makes another index.
 _OF_STORAGE = frozenset({"options", "tablespace", "statistics"})
-#: Kinds without which a table is no plain one.
+#: The facts that a plain table does not have.
 _OTHER_TABLES = frozenset({"partition_by", "partition_of", "inherits", "foreign_server", "of_type", "kind"})
 
 
 @frozen
 class Stage:
-    """What is done outside of the migration's transaction, ahead of it."""
+    """The work that is done before the migration's transaction, outside of it."""
 
     #: The statements, and the fills of large tables, in order.
     steps: tuple[str | Batches, ...] = ()
@@ -171,7 +171,7 @@ class _Staging:
         self.fills = by_table(fills)
         self.watched = {table: frozenset(self._words_of_triggers(table)) for table in self.tables}
 
-    # What triggers will look after.
+    # Rows that triggers will maintain.
 
     def _words_of_triggers(self, table: str) -> Iterator[str]:
         """Yield the words of the triggers that a table gets later, and of their functions."""
@@ -187,7 +187,7 @@ class _Staging:
         words = words_in(rule) & self.watched[table]
         return any(("column", f"{table}.{quoted(word)}") in self.found.objects for word in words)
 
-    # What is made ahead.
+    # Objects that are made ahead.
 
     def stage(self) -> Stage:
         """Return the stage."""
@@ -295,7 +295,7 @@ class _Staging:
             or not all(self._has(need) for need in self.after.needs.get(key, ()))
         ):
             return False
-        self.picked[key] = facts if "default" in facts else _without(facts, "not_null", "not_null_name")
+        self.picked[key] = facts if "default" in facts else without(facts, "not_null", "not_null_name")
         return True
 
     def _picks_table(self, key: Key, facts: Facts) -> bool:
@@ -350,7 +350,7 @@ class _Staging:
         table = split(key[1])[0]
         if {"inherited", "invalid", "not_enforced", "exclude"} & facts.keys() or facts.get("not_valid"):
             return False
-        if there is not None and _without(there, "not_valid") == facts:
+        if there is not None and without(there, "not_valid") == facts:
             self.picked[key] = facts  # it is there, and only to be validated
             return True
         rule = str(facts.get("check") or facts.get("key"))
@@ -372,7 +372,7 @@ class _Staging:
     def _has_key(self, facts: Facts) -> bool:
         """Return whether the key that a foreign key refers to is there."""
         other = refers_to(facts)
-        columns = _REFERS.match(str(facts["key"]))
+        columns = FOREIGN_KEY.match(str(facts["key"]))
         if other is None or columns is None or not self._has(("table", other)):
             return False
         keys = (f"PRIMARY KEY ({columns['others']})", f"UNIQUE ({columns['others']})")
@@ -424,7 +424,7 @@ class _Staging:
         """Return the statements that make objects; NOT NULL of columns that are filled comes later."""
         filled = {column for fills in self.fills.values() for column in fills}
         first = {
-            key: _without(facts, "not_null", "not_null_name") if key[1] in filled and "default" not in facts else facts
+            key: without(facts, "not_null", "not_null_name") if key[1] in filled and "default" not in facts else facts
             for key, facts in self.picked.items()
         }
         before, to = (self._between({key: first[key] for key in those}) for those in (after, keys))
@@ -446,7 +446,7 @@ class _Staging:
             if _unique(facts):
                 continue
             names.append(own)
-            if there is None or _without(there, "not_valid") != facts:
+            if there is None or without(there, "not_valid") != facts:
                 adding += [f"DROP CONSTRAINT {own}"] if there is not None else []
                 adding.append(f"ADD CONSTRAINT {own} {definition({**facts, 'not_valid': True})}")
         rules = [f"{own_name(name)} IS NOT NULL" for _, name in not_null]
@@ -462,7 +462,7 @@ class _Staging:
         if names:
             yield f"{alter} {', '.join(f'VALIDATE CONSTRAINT {each}' for each in names)}"
         if not_null:
-            before = self._between({key: _without(self.picked[key], "not_null", "not_null_name") for key in not_null})
+            before = self._between({key: without(self.picked[key], "not_null", "not_null_name") for key in not_null})
             after = self._between({key: self.picked[key] for key in not_null})
             # The check proves it: no row is looked at again.
             yield from _joined(writer.difference(before, after, defaults_stay=True))
@@ -513,10 +513,6 @@ def _joined(steps: Iterable[str]) -> Iterator[str]:
         last = step
     if last:
         yield last
-
-
-def _without(facts: Facts, *names: str) -> dict[str, Fact]:
-    return {name: fact for name, fact in facts.items() if name not in names}
 
 
 def _unique(facts: Facts) -> re.Match[str] | None:

@@ -14,13 +14,13 @@ from attrs import evolve, frozen
 
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import AlternativesError, DependencyCycleError, UnknownMigrationError
-from kimbledb.model.evidence import AppliedMigration, Evidence, Finding, ObjectState
+from kimbledb.model.evidence import AppliedMigration, Evidence, ObjectState
 from kimbledb.model.migration import Migration
 from kimbledb.model.names import folded, near
 from kimbledb.model.origin import Wishes
 from kimbledb.model.plan import Plan
 from kimbledb.model.step import TO_APPLY, Step, StepState
-from kimbledb.model.text import few, moment
+from kimbledb.planning.step_states import of_applied, of_failed, of_legacy, of_unapplied, when
 
 
 class Planner:
@@ -40,7 +40,8 @@ class Planner:
                 other.
         """
         catalog.check_whole()
-        self.catalog = catalog
+        #: The migrations.
+        self.catalog: Catalog = catalog
         preferred: dict[str, None] = {}
         for name in [prefer] if isinstance(prefer, str | int) else prefer:
             migration = catalog.get(name)
@@ -58,7 +59,8 @@ class Planner:
                     f"{' and '.join(pair)} exclude each other, and both are preferred", pair, hint="prefer one of them"
                 )
             preferred[migration.name] = None
-        self.prefer = tuple(preferred)
+        #: The names of the alternatives that are used instead of the default.
+        self.prefer: tuple[str, ...] = tuple(preferred)
 
     def plan(
         self,
@@ -326,21 +328,18 @@ class Planner:
         if choice is not None:
             state, reason = StepState.REPLACED, f"{choice[0]} is used in its place: {choice[1]}"
         elif row is not None and row.is_applied and row.legacy:
-            state, reason = _legacy_state(migration, row, evidence)
+            state, reason = of_legacy(migration, row, evidence)
         elif row is not None and row.is_applied:
-            state, reason = _applied_state(migration, row)
+            state, reason = of_applied(migration, row)
         elif undecided:
             state, reason = StepState.UNDECIDED, f"an alternative of {' and '.join(undecided)}: none is chosen"
         elif before is not None:
-            state, reason = StepState.RENAMED, f"history records it as {before.name}{_when(before)}: was it renamed?"
+            state, reason = StepState.RENAMED, f"history records it as {before.name}{when(before)}: was it renamed?"
         elif row is not None and row.success is False:
-            state, reason = (
-                StepState.FAILED,
-                f"its last attempt failed: {_first_line(row.error) or 'no error recorded'}",
-            )
+            state, reason = of_failed(row)
         else:
             made_elsewhere = all(row.adopted or row.legacy for row in history.values())
-            state, reason = _unapplied_state(migration, evidence, made_elsewhere=made_elsewhere)
+            state, reason = of_unapplied(migration, evidence, made_elsewhere=made_elsewhere)
         if migration.irreversible is not None and choice is None and state in TO_APPLY:
             reason = f"{reason}; it cannot be rolled back: {migration.irreversible}"
         if not selected and choice is None and state is not StepState.APPLIED:
@@ -436,88 +435,6 @@ def _shown_by(evidence: Evidence, migrations: Sequence[Migration]) -> list[Migra
     return []
 
 
-def _applied_state(migration: Migration, row: AppliedMigration) -> tuple[StepState, str]:
-    if row.checksum not in (None, migration.checksum, *migration.supersedes):
-        if migration.repeatable:
-            return StepState.PENDING, f"it is applied again: its text has changed since it was applied{_when(row)}"
-        return (
-            StepState.CHANGED,
-            f"edited after it was applied: the sha256 was {str(row.checksum)[:12]} and is {migration.checksum[:12]}",
-        )
-    verb = "adopted" if row.adopted else "applied"
-    return StepState.APPLIED, f"{verb}{_when(row)}"
-
-
-def _legacy_state(migration: Migration, row: AppliedMigration, evidence: Evidence) -> tuple[StepState, str]:
-    """Return the state of a migration that was recorded outside of kimbledb: its objects decide, not the record."""
-    said = f"recorded outside of kimbledb{_when(row)}"
-    finding = evidence.findings.get(migration.name)
-    if finding is None:
-        if evidence.gathered:
-            return StepState.APPLIED, f"{said}; it declares no objects to look for"
-        return StepState.PENDING, f"{said}; the schema has not been inspected yet"
-    if finding.state is ObjectState.APPLIED:
-        if row.checksum == migration.checksum:
-            return StepState.APPLIED, said
-        return StepState.APPLIED, f"{said}; {_all_there(finding)}; `kimbledb adopt` records the checksum"
-    if finding.state is ObjectState.CONFLICTING:
-        return StepState.CONFLICTING, f"{said}, but {few(finding.conflicts)}"
-    if not finding.present:
-        what = few(finding.missing) if migration.is_repair else "none of its objects exists"
-        return StepState.PENDING, f"{said}, but {what}"
-    return StepState.PARTIAL, f"{said}, but {few(finding.missing)} missing"
-
-
-def _unapplied_state(migration: Migration, evidence: Evidence, *, made_elsewhere: bool) -> tuple[StepState, str]:
-    """Return the state of a migration that history does not hold as applied, and the reason.
-
-    Args:
-        migration: The migration.
-        evidence: What the schema shows.
-        made_elsewhere: Whether history holds nothing that kimbledb applied.
-    """
-    finding = evidence.findings.get(migration.name)
-    # The declarations last: they are in a file that a run without evidence need not read.
-    if finding is None and made_elsewhere and _are_there(evidence) and migration.is_declared:
-        return StepState.PENDING, "not applied yet, or it makes nothing that the schema can show"
-    if finding is None or finding.state is ObjectState.MISSING:
-        return StepState.PENDING, "not applied yet"
-    if finding.state is ObjectState.APPLIED:
-        return StepState.ADOPTABLE, _adoptable_reason(finding)
-    if finding.state is ObjectState.PARTIAL:
-        return StepState.PARTIAL, f"not in history; {few(finding.present)} present, {few(finding.missing)} missing"
-    return StepState.CONFLICTING, f"not in history; {few(finding.conflicts)}"
-
-
-def _are_there(evidence: Evidence) -> bool:
-    """Return whether the schema shows any migration to be there."""
-    return any(finding.state is ObjectState.APPLIED for finding in evidence.findings.values())
-
-
-def _adoptable_reason(finding: Finding) -> str:
-    return f"not in history; {_all_there(finding)}"
-
-
-def _all_there(finding: Finding) -> str:
-    count = len(finding.present)
-    if finding.is_superseded:
-        return (
-            "later migrations replaced or dropped its objects, or it dropped those of earlier ones, and these are there"
-        )
-    if not count:
-        return "nothing left to repair"
-    shown = f"all {count} objects exist"
-    if finding.doubtful:
-        shown += (
-            f"; the expressions of {few(finding.doubtful)} are compared only when `kimbledb adopt` or `migrate` runs"
-        )
-    return shown
-
-
-def _when(row: AppliedMigration) -> str:
-    return f" {moment(row.applied_at)}" if row.applied_at else ""
-
-
 def _unknown_step(row: AppliedMigration) -> Step:
     by = f"by kimbledb {row.version}" if row.version else "outside of kimbledb"
     said = "its last attempt failed" if row.success is False else f"recorded {by}"
@@ -539,10 +456,6 @@ def _cycle_in(needs: Mapping[str, tuple[str, ...]]) -> list[str]:
     circle = walk[path[name] :]
     first = circle.index(min(circle))
     return [*circle[first:], *circle[:first], circle[first]]
-
-
-def _first_line(text: str | None) -> str:
-    return "" if not text else text.splitlines()[0]
 
 
 @frozen(kw_only=True, eq=False)

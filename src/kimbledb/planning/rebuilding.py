@@ -15,6 +15,7 @@ from attrs import frozen
 from kimbledb.catalog import statements
 from kimbledb.catalog.statements import Statement
 from kimbledb.model.migration import Migration
+from kimbledb.model.names import unquoted
 from kimbledb.model.script import Part, Script
 
 _KINDS = (
@@ -31,7 +32,7 @@ _DROPS = re.compile(rf"drop\s+(?:(?:materialized|foreign)\s+)?{_KINDS}", re.IGNO
 #: A statement that runs code, which is looked at as a whole.
 _RUNS = re.compile(r"(?:do|select|with|call|insert|perform)\b", re.IGNORECASE)
 _ROUTINE = re.compile(r"(?:create\s+(?:or\s+replace\s+)?|alter\s+)(?:function|procedure|routine)\b", re.IGNORECASE)
-#: What reaches beyond a transaction, or waits for others.
+#: Functions whose effects outlive a transaction, or that wait for others.
 _FAR = re.compile(
     r"\b(?:dblink\w*|http\w*|pg_(?:read|write|ls|terminate|cancel|notify|sleep|advisory|try_advisory|export|switch)\w*"
     r"|lo_\w+|notify|listen|copy|lock|vacuum|set_config)\b",
@@ -83,7 +84,7 @@ class LeftOut:
 
 @frozen
 class Surroundings:
-    """What stands beside the schema in which the statements run."""
+    """The state beside the schema in which the statements run."""
 
     #: The names of all schemas of the database.
     schemas: Collection[str]
@@ -93,7 +94,7 @@ class Surroundings:
 
     def is_foreign(self, name: str) -> bool:
         """Return whether an identifier is the name of a schema whose objects must not be touched."""
-        plain = name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
+        plain = unquoted(name)
         return plain in self.schemas and plain not in self.homes and plain not in ("pg_catalog", "information_schema")
 
 

@@ -38,8 +38,8 @@ def refuse_another_application(schema: str, plan: Plan) -> None:
             f'the history in the schema "{schema}" is another application\'s: it holds {few(others)} and nothing of this '
             "catalog; nothing was run",
             hint="give this catalog a schema of its own (schema=...), or join it with the other one (one + "
-            "other); if it is the same application, and its migrations were renamed or merged, call "
-            "adopt() to record the objects that exist",
+            "other); if it is the same application, and its migrations were renamed or merged, let "
+            "adopt() record the objects that exist",
         )
 
 

@@ -15,6 +15,7 @@ from kimbledb.model.names import split_list, words_in
 from kimbledb.model.objects import DatabaseObject, Facts, Key, parts_of, quoted
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning.breaking_rows import Breaking, breaking_of, with_values
+from kimbledb.planning.doors import wants_value
 from kimbledb.planning.effects import Effect, effect_of
 from kimbledb.planning.fold import relation_of, split
 from kimbledb.planning.later_rows import LaterRows, TableRows, primary_key_of
@@ -23,11 +24,9 @@ from kimbledb.planning.writer.names import identifier, texts
 
 #: A type that cuts a value by a cast, and refuses it where it is assigned.
 _SHORT = re.compile(r"character(?: varying)?\((?P<most>\d+)\)")
-#: What a key does to the rows that refer to it.
+#: The action of a foreign key on the rows that refer to it.
 _FOLLOWS = re.compile(r"\bON (?:DELETE|UPDATE) (?:CASCADE|SET)\b")
 _VALUE = re.compile(r"\bVALUE\b")
-#: The facts by which a new column has a value in each row that is there.
-_GIVES_VALUE = frozenset({"default", "identity", "generated"})
 _ALTERS = re.compile(r"alter\b", re.IGNORECASE)
 _BLOCK = re.compile(r"do\b", re.IGNORECASE)
 _ANY_USING = re.compile(r"\busing\b", re.IGNORECASE)
@@ -58,7 +57,7 @@ class Asked:
     """A question to the rows of the target."""
 
     breaking: Breaking
-    #: What is converted, where an error of the query itself says that a value is not; else empty.
+    #: The converted expression, if an error of the query itself says that a value is not convertible; else empty.
     converts: str = ""
 
 
@@ -146,7 +145,7 @@ class RowsSoFar:
         for key, facts in (*effect.creates.items(), *effect.changes.items()):
             if key[0] == "column" and facts.get("not_null"):
                 was = self.found.objects.get(key, {})
-                if key in effect.creates and not facts.keys().isdisjoint(_GIVES_VALUE):
+                if key in effect.creates and not wants_value(facts):
                     continue  # whatever the rows are, each gets a value, or the clone's server refuses it as well
                 if not was.get("not_null") or ("not_null_options" in was and "not_null_options" not in facts):
                     yield key, facts

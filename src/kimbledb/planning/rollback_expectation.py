@@ -1,4 +1,4 @@
-"""What must be true after derived rollbacks: which objects are gone, and which have their earlier facts. Pure."""
+"""The expected state after derived rollbacks: objects that are gone, and objects with their earlier facts. Pure."""
 
 from __future__ import annotations
 

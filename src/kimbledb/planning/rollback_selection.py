@@ -40,7 +40,7 @@ def removable(plan: Plan) -> dict[str, Step]:
 
 @frozen(kw_only=True)
 class RollbackGoal:
-    """What a rollback is asked to take back. Exactly one of ``name``, ``phase``, ``to`` and ``steps`` is given.
+    """The request of a rollback. Exactly one of ``name``, ``phase``, ``to`` and ``steps`` is given.
 
     Args:
         catalog: The migrations.

@@ -15,15 +15,14 @@ from attrs import frozen
 from kimbledb.model.names import quote_literal
 from kimbledb.model.objects import DatabaseObject, Facts, Key, parts_of, quoted
 from kimbledb.planning.fold import split
+from kimbledb.planning.ids import FOREIGN_KEY, NAME
+from kimbledb.planning.irrecoverable import TYPE
 from kimbledb.planning.writer.names import written
 
 #: For each variant of a row, the number for its values, and which columns get one: the required ones, all without a
 #: default, all but references, or all; or every column that may be null is null.
 _VARIANTS = ((1, "required"), (2, "all"), (3, "whole"), (0, "all"), (2, "no references"), (4, "nulls"))
-_REFERENCE = re.compile(r"FOREIGN KEY \((?P<columns>[^)]*)\) REFERENCES (?P<table>[^(]+)\((?P<targets>[^)]*)\)")
-_NAME = re.compile(r'"(?:[^"]|"")*"|[^\s,]+')
 _LITERAL = re.compile(r"'((?:[^']|'')*)'")
-_TYPE = re.compile(r"(?P<name>[^(\[]+?)\s*(?:\((?P<size>[\d,]+)\))?(?P<rest>[^()\[\]]*)(?P<array>(?:\[\])*)")
 
 
 @frozen
@@ -95,9 +94,9 @@ class _Samples:
     def _references(self) -> dict[str, list[_Reference]]:
         found: dict[str, list[_Reference]] = {}
         for (kind, name), each in self.objects.items():
-            match = _REFERENCE.match(str((each.facts or {}).get("key", ""))) if kind == "constraint" else None
+            match = FOREIGN_KEY.match(str((each.facts or {}).get("key", ""))) if kind == "constraint" else None
             if match is not None:
-                columns, targets = (tuple(map(_plain, _NAME.findall(match[part]))) for part in ("columns", "targets"))
+                columns, targets = (tuple(map(_plain, NAME.findall(match[part]))) for part in ("own", "others"))
                 found.setdefault(split(name)[0], []).append(
                     _Reference(columns, ".".join(map(quoted, parts_of(match["table"]))), targets)
                 )
@@ -118,7 +117,7 @@ class _Samples:
             (split(name)[0], _plain(column))
             for (kind, name), each in self.objects.items()
             if kind == "constraint" and str((each.facts or {}).get("key", "")).startswith("PRIMARY KEY")
-            for column in _NAME.findall(str((each.facts or {})["key"]).partition("(")[2].partition(")")[0])
+            for column in NAME.findall(str((each.facts or {})["key"]).partition("(")[2].partition(")")[0])
         }
 
     def _inserts(self, table: str) -> Iterator[str]:
@@ -189,7 +188,7 @@ class _Samples:
         return None
 
     def _value(self, of_type: str, number: int) -> str | None:
-        found = _TYPE.fullmatch(of_type)
+        found = TYPE.fullmatch(of_type)
         if found is None:
             return None
         name = f"{found['name']}{found['rest']}".strip()

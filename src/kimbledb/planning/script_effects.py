@@ -1,4 +1,4 @@
-"""What a script does that declarations do not hold, and that no rollback can be derived for. Pure.
+"""The effects of a script that declarations do not hold and that no derived rollback can undo. Pure.
 
 Declarations hold objects. Rows, positions of sequences, owners and what belongs to the whole server are read off the
 statements, conservatively: a statement that may change rows of an older table counts, whether or not it finds any. Two
@@ -18,6 +18,8 @@ from attrs import field, frozen
 
 from kimbledb.catalog import statements
 from kimbledb.catalog.declared import place_of
+from kimbledb.catalog.statements import pattern
+from kimbledb.model.names import unquoted
 from kimbledb.model.objects import DatabaseObject, Facts, Key, parts_of, quoted
 from kimbledb.model.script import Script
 from kimbledb.planning.fold import split
@@ -25,13 +27,8 @@ from kimbledb.planning.fold import split
 _NAME = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
 _QUALIFIED = rf"{_NAME}(?:\s*\.\s*{_NAME})*"
 
-
-def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile(text.replace(" ", r"\s+"), re.IGNORECASE | re.DOTALL)
-
-
 #: A statement that changes rows, with the table; in dynamic SQL that may be a placeholder of format().
-_CHANGE = _pattern(
+_CHANGE = pattern(
     r"\b(?P<verb>insert into|update|delete from|merge into|truncate|copy)(?: table)?(?: only)?"
     rf" (?P<table>{_QUALIFIED}|%\d*\$?[Is]|(?='))(?P<rest>[^;]*)"
 )
@@ -44,47 +41,47 @@ _WORDS = {
     "copy": "copies rows into",
 }
 #: A word before UPDATE or TRUNCATE that makes it a clause: FOR UPDATE, ON UPDATE, BEFORE INSERT OR UPDATE.
-_CLAUSE = _pattern(r"(?:\b(?:for|on|do|key|or|before|after|grant|revoke)|,)\s*\Z")
-_SET = _pattern(rf"\s*\*?(?:\s+(?:as )?(?!set\b){_NAME})?\s+set\b(?P<columns>.*)")
-_END_OF_SET = _pattern(r"\b(?:from|where|returning)\b")
+_CLAUSE = pattern(r"(?:\b(?:for|on|do|key|or|before|after|grant|revoke)|,)\s*\Z")
+_SET = pattern(rf"\s*\*?(?:\s+(?:as )?(?!set\b){_NAME})?\s+set\b(?P<columns>.*)")
+_END_OF_SET = pattern(r"\b(?:from|where|returning)\b")
 _SETS = re.compile(rf"\s*(?:(?P<one>{_NAME})|\((?P<several>[^()]*)\))\s*(?:\[[^]]*\]\s*)*=")
-_SEQUENCE = _pattern(r"\bsetval\s*\(\s*(?:'(?P<name>[^']*)'|pg_get_serial_sequence\s*\(\s*'(?P<of>[^']*)')?")
-_LARGE_OBJECT = _pattern(r"\blo_(?:create|creat|import|put|truncate|unlink|from_bytea)\s*\(")
+_SEQUENCE = pattern(r"\bsetval\s*\(\s*(?:'(?P<name>[^']*)'|pg_get_serial_sequence\s*\(\s*'(?P<of>[^']*)')?")
+_LARGE_OBJECT = pattern(r"\blo_(?:create|creat|import|put|truncate|unlink|from_bytea)\s*\(")
 _CALL = re.compile(rf"(?P<name>{_NAME})\s*\(")
-_ASKS_CATALOGS = _pattern(
+_ASKS_CATALOGS = pattern(
     r"\bpg_catalog\s*\.|\binformation_schema\s*\.|\bto_reg\w+\s*\(|\bpg_(?:class|attribute|constraint|index|proc|type)\b"
 )
 
-_RESTARTS = _pattern(rf"alter (?P<kind>sequence|table) (?:if exists )?(?:only )?(?P<name>{_QUALIFIED}).*\brestart\b")
-_OWNER = _pattern(rf"alter .*?(?P<name>{_QUALIFIED})\s*(?:\([^)]*\)\s*)?(?: )?owner to\b")
-_DROPS = _pattern(rf"drop (?P<kind>table|sequence) (?:if exists )?(?P<names>{_QUALIFIED}(?:\s*,\s*{_QUALIFIED})*)")
-_ALTERS_TABLE = _pattern(rf"alter table (?:if exists )?(?:only )?(?P<name>{_QUALIFIED})\s*\*?\s*(?P<actions>.*)")
-_DROPS_COLUMN = _pattern(
+_RESTARTS = pattern(rf"alter (?P<kind>sequence|table) (?:if exists )?(?:only )?(?P<name>{_QUALIFIED}).*\brestart\b")
+_OWNER = pattern(rf"alter .*?(?P<name>{_QUALIFIED})\s*(?:\([^)]*\)\s*)?(?: )?owner to\b")
+_DROPS = pattern(rf"drop (?P<kind>table|sequence) (?:if exists )?(?P<names>{_QUALIFIED}(?:\s*,\s*{_QUALIFIED})*)")
+_ALTERS_TABLE = pattern(rf"alter table (?:if exists )?(?:only )?(?P<name>{_QUALIFIED})\s*\*?\s*(?P<actions>.*)")
+_DROPS_COLUMN = pattern(
     rf"\s*drop (?:column )?(?:if exists )?(?!constraint\b)(?P<column>{_NAME})(?: (?:cascade|restrict))?\s*"
 )
-_CONVERTS = _pattern(rf"\s*alter (?:column )?(?P<column>{_NAME}) (?:set data )?type .*?\busing (?P<expression>.*)")
-_CAST = _pattern(rf"\(*\s*(?P<column>{_NAME})\s*\)*\s*(?:::[^+*/()-]*(?:\([\d, ]*\))?[^+*/()-]*)?")
+_CONVERTS = pattern(rf"\s*alter (?:column )?(?P<column>{_NAME}) (?:set data )?type .*?\busing (?P<expression>.*)")
+_CAST = pattern(rf"\(*\s*(?P<column>{_NAME})\s*\)*\s*(?:::[^+*/()-]*(?:\([\d, ]*\))?[^+*/()-]*)?")
 #: Statements on what declarations do not hold, with what they do.
-_ELSEWHERE = _pattern(
+_ELSEWHERE = pattern(
     r"(?P<act>create|alter|drop) (?:or replace )?(?:trusted |procedural )*(?P<kind>role|user mapping|user|group|database"
     r"|tablespace|schema|event trigger|publication|subscription|server|foreign data wrapper|cast|language"
     r"|access method|transform|system|large object)\b"
 )
-_SCHEMA = _pattern(rf" (?:if (?:not )?exists )?(?!authorization\b)(?P<name>{_NAME})")
-_PUBLISHES = _pattern(rf"alter publication {_NAME} add table (?P<tables>{_QUALIFIED}(?:\s*,\s*{_QUALIFIED})*)")
+_SCHEMA = pattern(rf" (?:if (?:not )?exists )?(?!authorization\b)(?P<name>{_NAME})")
+_PUBLISHES = pattern(rf"alter publication {_NAME} add table (?P<tables>{_QUALIFIED}(?:\s*,\s*{_QUALIFIED})*)")
 _OTHERS = (
-    (_pattern(r"drop extension\b"), "drops an extension"),
-    (_pattern(r"security label\b"), "sets a security label"),
-    (_pattern(r"reassign owned\b"), "changes owners"),
-    (_pattern(r"drop owned\b"), "drops what a role owns"),
-    (_pattern(r"(?:grant|revoke)\b(?!.*\bon\b)"), "grants or revokes a role"),
+    (pattern(r"drop extension\b"), "drops an extension"),
+    (pattern(r"security label\b"), "sets a security label"),
+    (pattern(r"reassign owned\b"), "changes owners"),
+    (pattern(r"drop owned\b"), "drops what a role owns"),
+    (pattern(r"(?:grant|revoke)\b(?!.*\bon\b)"), "grants or revokes a role"),
     (
-        _pattern(r"(?:grant|revoke)\b.*\bon (?:database|language|foreign|large object|parameter|tablespace)\b"),
+        pattern(r"(?:grant|revoke)\b.*\bon (?:database|language|foreign|large object|parameter|tablespace)\b"),
         "changes privileges on what belongs to no schema",
     ),
-    (_pattern(r"alter default privileges\b(?!.*\bin schema\b)"), "changes default privileges of all schemas"),
-    (_pattern(r"execute\b"), "executes a prepared statement"),
-    (_pattern(r"call\b"), "calls a procedure"),
+    (pattern(r"alter default privileges\b(?!.*\bin schema\b)"), "changes default privileges of all schemas"),
+    (pattern(r"execute\b"), "executes a prepared statement"),
+    (pattern(r"call\b"), "calls a procedure"),
 )
 
 
@@ -94,7 +91,7 @@ class Taking:
 
     #: The line of the script's file on which it begins.
     line: int
-    #: What it does, in words after ``it``.
+    #: Its effect, in words after ``it``.
     words: str
     #: Whether it may do nothing on a schema as declared: then sample rows decide.
     doubtful: bool = False
@@ -216,7 +213,7 @@ def _sets_own(table: str, rest: str, around: Around) -> bool:
         assigned = _SETS.match(each)
         if assigned is None or assigned["one"] is None:
             return False  # such as (a, b) = (SELECT ...), whose parentheses are blanked
-        columns.append(quoted(_identifier(assigned["one"])))
+        columns.append(quoted(unquoted(assigned["one"])))
     return all(around.makes("column", f"{table}.{column}") for column in columns)
 
 
@@ -267,12 +264,12 @@ def _actions(text: str) -> Iterator[str]:
 
 def _of_action(action: str, table: str, around: Around) -> Iterator[str]:
     if found := _DROPS_COLUMN.fullmatch(action):
-        column = f"{table}.{quoted(_identifier(found['column']))}"
+        column = f"{table}.{quoted(unquoted(found['column']))}"
         each = around.before.get(("column", column))
         if "generated" not in ((each and each.facts) or {}) and not around.makes("column", column):
             yield f"drops column {column}, whose values are gone"
     elif found := _CONVERTS.match(action):
-        column = f"{table}.{quoted(_identifier(found['column']))}"
+        column = f"{table}.{quoted(unquoted(found['column']))}"
         cast = _CAST.fullmatch(found["expression"].strip())
         if not around.makes("column", column) and (cast is None or _name(cast["column"]) != _name(found["column"])):
             yield f"converts column {column} by an expression of its own"
@@ -326,12 +323,8 @@ def _of_definitions(words: str, text: str, around: Around) -> Iterator[str]:
 
 def _name(text: str) -> str:
     """Return the name of an object as objects have it: without the target schema, which is the one of a recording."""
-    parts = [quoted(_identifier(each)) for each in re.findall(_NAME, text)]
+    parts = [quoted(unquoted(each)) for each in re.findall(_NAME, text)]
     return ".".join(parts[1:] if len(parts) > 1 and parts[0] == "public" else parts)
-
-
-def _identifier(text: str) -> str:
-    return text[1:-1].replace('""', '"') if text.startswith('"') else text.lower()
 
 
 _READERS: Mapping[str, Callable[[str, str, Around], Iterator[str]]] = {

@@ -98,7 +98,7 @@ _Place = tuple[int, int, int]
 
 @frozen
 class _Change:
-    """What a statement changes."""
+    """The changes of a statement."""
 
     place: _Place
     #: The tables whose rows it changes, by their last names, with the events by which triggers fire; None for any table.
@@ -154,7 +154,7 @@ class ScriptRows:
 
     @cached_property
     def _rules(self) -> list[tuple[DatabaseObject, DeclaredStatement]]:
-        """What the script gives to tables that are there and that rows may break, each with its statement."""
+        """The constraints that the script adds to existing tables and that rows may violate, each with its statement."""
         return [
             (each, statement)
             for statement in self.migration.declarations.on(hosted=self.hosted)
@@ -175,7 +175,7 @@ class ScriptRows:
             fact = facts
         else:
             return False
-        # What an earlier migration declares, and what is there otherwise, was left so: no statement looks at it.
+        # Columns of earlier migrations and of unknown origin keep their state: no statement looks at them.
         return is_new or all(
             any(before.get(name) != value for name, value in fact.items())
             or before.keys() - facts.keys() >= {"not_valid"}
@@ -200,7 +200,7 @@ class ScriptRows:
         """The tables that are there, by their later names."""
         return frozenset(self._renames.get(key, key[1]) for key in self.found.objects if key[0] == "table")
 
-    # What its statements do to rows.
+    # Effects of statements on rows.
 
     def _rows_at(self, place: _Place | None) -> LaterRows:
         """Return the rows as a statement meets them, or when the script has run.
@@ -264,7 +264,7 @@ class ScriptRows:
 
     @cached_property
     def _changes(self) -> list[_Change]:
-        """What its statements do to the rows of tables."""
+        """The effects of its statements on the rows of tables."""
         if self._statements is None:
             return [_Change((0, 0, 0), None)]
         changes = (_change_of(*statement) for statement in self._statements)

@@ -7,7 +7,6 @@ what migrations declare of that is made anew. Of the rows those are copied that 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from attrs import evolve, field, frozen
@@ -19,9 +18,11 @@ from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning import ids, writer
 from kimbledb.planning.closed import opened
 from kimbledb.planning.fold import owners_of, renamed, split
+from kimbledb.planning.locks_ahead import children_first
+from kimbledb.planning.writer.constraints import refers_to
 from kimbledb.planning.writer.names import own_name, texts, written
 
-#: What is put behind the names.
+#: The suffix of the names.
 _END = "_set_aside"
 #: Bytes of the longest name.
 _LONGEST = 63
@@ -36,7 +37,6 @@ BEGIN
     END LOOP;
 END
 $kimbledb$"""
-_REFERS_TO = re.compile(r'(FOREIGN KEY \(.*\) REFERENCES )((?:"(?:[^"]|"")*"|[^\s"(])+)(\(.*)')
 
 
 @frozen
@@ -49,8 +49,7 @@ class Aside:
     statements: tuple[str, ...] = ()
     #: The name of each table afterwards, by its name before.
     names: Mapping[str, str] = field(factory=dict)
-
-    #: What is declared, depended on the tables from outside, and is gone.
+    #: The declared objects that depended on the tables from outside and are gone.
     gone: frozenset[Key] = frozenset()
 
 
@@ -106,7 +105,7 @@ def _from_outside(found: Snapshot, tables: Collection[str], declared: Mapping[Ke
         if not (key in declared or is_twin) or split(key[1])[0] in tables or facts.get("on") in tables:
             continue
         if key[0] == "constraint":
-            if target_of(facts) in tables:
+            if refers_to(facts) in tables:
                 yield key
         elif key[0] in ("view", "rule", "policy", "function"):
             needs = found.needs.get(key, ())
@@ -146,7 +145,8 @@ def copies(
         if isinstance(each, Conversion) and each.fits is not None and _is_counted(later.get(each.key, {})):
             without[each.column] = f"not every {each.before} is a number, and new ones are given"
     misfits = {each.column: each.fits for each in known if isinstance(each, Conversion) and each.fits is not None}
-    for table in _referred_first([each for each in sorted(aside.names) if ("table", each) in later], later):
+    there = [table for table in aside.names if ("table", table) in later]
+    for table in reversed(children_first(there, later)):
         source = aside.names[table]
         columns = [name for kind, name in later if kind == "column" and split(name)[0] == table]
         shared = [
@@ -166,22 +166,6 @@ def copies(
             ),
             is_partitioned="partition_by" in aside.found.objects["table", source],
         )
-
-
-def _referred_first(tables: Collection[str], objects: Mapping[Key, Facts]) -> list[str]:
-    """Return tables in an order in which those that others refer to come first."""
-    above: dict[str, set[str]] = {table: set() for table in tables}
-    for (kind, name), facts in objects.items():
-        if kind == "constraint" and (table := split(name)[0]) in above:
-            target = target_of(facts)
-            if target in above and target != table:
-                above[table].add(target)
-    ordered: list[str] = []
-    while len(ordered) < len(above):
-        left = [table for table in above if table not in ordered]
-        ready = [table for table in left if above[table] <= set(ordered)]
-        ordered += ready or left[:1]  # a circle begins anywhere
-    return ordered
 
 
 def as_before(aside: Aside) -> Snapshot:
@@ -230,13 +214,3 @@ def _free(name: str, taken: set[str]) -> str:
             taken.add(found)
             return found
         number += 1
-
-
-def target_of(facts: Facts) -> str | None:
-    """Return the table that a foreign key refers to; None for any other constraint.
-
-    Args:
-        facts: The facts of the constraint.
-    """
-    found = _REFERS_TO.match(str(facts.get("key", "")))
-    return None if found is None else ".".join(map(quoted, parts_of(found[2])))

@@ -1,4 +1,4 @@
-"""What has changed since a plan was signed: from the basis of the plan, and that of the plan of now. Pure.
+"""The changes since a plan was signed: compare its basis with that of a new plan. Pure.
 
 A migration of the plan that was applied meanwhile, with the signed text, is no change: another run of the same plan did it.
 Neither is what it made, nor whether a table that it names holds rows.
@@ -32,7 +32,7 @@ _TARGET = {
     "platform": "another platform: signed for a {signed} server, and this one is {now}",
     "contents": "the schema held {signed} when it was signed, and holds {now}",
 }
-#: What each kind of texts is called where only fingerprints can be compared.
+#: The name of each kind of text, for texts of which only fingerprints can be compared.
 _IN_WORDS = {
     "files": "the files of the migrations",
     "history": "the history: what is applied",

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from attrs import define, evolve, field
 
-from kimbledb.model.objects import PARTS, DatabaseObject, Key, parts_of
+from kimbledb.model.objects import PARTS, DatabaseObject, Key, parts_of, without
 from kimbledb.planning.mentions import NOT_NEEDED, mentioned, needs, word_of
 
 #: Kinds that share their names: tables, what is like a table, and the indexes behind keys.
@@ -26,7 +26,7 @@ _DETACHABLE = frozenset({"policy", "rule", "trigger", "statistics", "index", "co
 
 
 class Way(enum.IntEnum):
-    """What an act does."""
+    """The kind of an act."""
 
     #: It drops an object, and with it all that belongs to it.
     DROP = 0
@@ -115,7 +115,7 @@ class _Ordering:
 
     def _key(self, number: int) -> tuple[int, int, int, int, int]:
         act = self._acts[number]
-        # What one statement made goes in reverse; what it dropped comes back in order.
+        # Objects that one statement made go in reverse; objects that it dropped come back in order.
         turn = number if act.way is Way.CREATE else -number
         return (-act.place, act.way, act.rank, turn, number)
 
@@ -207,5 +207,4 @@ def _detached(each: DatabaseObject, place: int) -> Iterator[Act]:
     if each.kind in _DETACHABLE:
         yield Act(Way.DROP, place, gone=(each,))
     elif each.kind == "column" and "default" in facts:
-        without = {name: value for name, value in facts.items() if name != "default"}
-        yield Act(Way.ALTER, place, gone=(each,), made=(evolve(each, facts=without),))
+        yield Act(Way.ALTER, place, gone=(each,), made=(evolve(each, facts=without(facts, "default")),))

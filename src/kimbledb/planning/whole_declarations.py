@@ -8,11 +8,9 @@ from collections.abc import Collection
 from kimbledb.catalog import statements
 from kimbledb.model.migration import Migration
 from kimbledb.model.names import split_list
-from kimbledb.model.objects import Key
+from kimbledb.model.objects import SAID_OF_OTHERS, Key
 from kimbledb.planning.fold import split
 
-#: Kinds of what is only said of others.
-_SLIGHT = frozenset({"comment", "privilege"})
 _TABLE = r'(?:only\s+)?(?P<table>"(?:[^"]|"")*"|[\w$]+)'
 _UPDATE = re.compile(rf"update\s+{_TABLE}\s+set\s+(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
 _ASSIGNED = re.compile(r'\s*("(?:[^"]|"")*"|[\w$]+)\s*=')
@@ -40,7 +38,7 @@ def is_declared_whole(migration: Migration, *, hosted: bool) -> bool:
     if not migration.is_declared or not migration.transactional or migration.is_repair:
         return False
     declared = migration.declarations.on(hosted=hosted)
-    if any(each.renames or any(gone.kind not in _SLIGHT for gone in each.drops) for each in declared):
+    if any(each.renames or any(gone.kind not in SAID_OF_OTHERS for gone in each.drops) for each in declared):
         return False
     made = {each.key for statement in declared for each in statement.creates}
     places = {(each.part, each.line, each.column) for each in declared}

@@ -46,7 +46,7 @@ ENVIRONMENT = {
 }
 #: The variables of which each names a database, or the server that has one.
 NAMING = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE")
-#: What gave a parameter that is a variable's, in messages.
+#: The source of a parameter from a variable, in messages.
 VARIABLES = "the environment (PG* variables)"
 _NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -75,6 +75,10 @@ class Address(NamedTuple):  # every start makes this class: with attrs that take
 
     def __repr__(self) -> str:
         return f"Address({self.label!r})"  # no password
+
+    def beside(self, database: str) -> Address:
+        """Return the address of another database of the same server."""
+        return self._replace(database=database, label=f"{self.label.rpartition('/')[0]}/{database}")
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of ``asyncpg.connect``, without the settings."""
@@ -109,7 +113,7 @@ def address_of(given: Mapping[str, str], name: str) -> Address:
 
     Args:
         given: The parameters, by libpq's names.
-        name: What gave them, in messages.
+        name: The name of their source in messages.
 
     Raises:
         ConfigurationError: A parameter is unknown, has an invalid value, or demands something unsupported; or the

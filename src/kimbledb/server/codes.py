@@ -17,8 +17,14 @@ INSUFFICIENT_PRIVILEGE: Final = "42501"
 QUERY_CANCELLED: Final = "57014"
 #: That of a limit of the server, and of ours on the rows that are compared each with each.
 LIMIT_EXCEEDED: Final = "54000"
+#: That of a table that does not exist.
+UNDEFINED_TABLE: Final = "42P01"
 #: Those of a name that the server does not know: a function, a table, a column, or an object such as a type.
-UNDEFINED: Final = frozenset({"42883", "42P01", "42703", "42704"})
+UNDEFINED: Final = frozenset({"42883", UNDEFINED_TABLE, "42703", "42704"})
+#: Those of a statement that cannot run inside a transaction block, and of an invalid transaction termination.
+NEEDS_NO_TRANSACTION: Final = frozenset({"25001", "2D000"})
+#: The classes of those of statements that need rows: cardinality, values, constraints, an exception of a block.
+ABOUT_ROWS: Final = frozenset({"21", "22", "23", "P0"})
 
 # Errors: a block stopped its transaction.
 #: Another run holds the lock; the detail lists the lock's holders.
@@ -47,10 +53,18 @@ INDEX_NOT_VALID: Final = "KD012"
 NOT_PROVED: Final = "KD013"
 #: The objects or the rows are not those of the plan that was signed.
 PLAN_MOVED: Final = "KD014"
-#: A short look saw a sign of what only a long one can tell; the detail says of what.
+#: A brief check saw a sign of something that only a full one can decide; the detail names it.
 LOOK_CLOSER: Final = "KD015"
 
 # Notices: a block answers, and its transaction goes on.
+#: The answer to a question.
+ANSWERED: Final = "KD100"
+#: The results of the checks of migrations.
+CHECKED: Final = "KD101"
+#: The row of history is written.
+RECORDED: Final = "KD102"
+#: The position of the write-ahead log after a COMMIT.
+WAL_POSITION: Final = "KD103"
 #: The process of the server that runs the transaction.
 PROCESS_ID: Final = "KD104"
 #: The settings of the session before the transaction.
@@ -61,10 +75,10 @@ MEASURED: Final = "KD106"
 DEALLOCATED: Final = "KD107"
 #: A statement failed in a scratch schema, and was left out.
 LEFT_OUT: Final = "KD108"
-#: How many rows of a table that was set aside were copied.
+#: The number of copied rows of a table that was set aside.
 COPIED: Final = "KD109"
 #: The notices that a call receives as answers.
-ANSWERS: Final = frozenset({"KD100", "KD101", "KD102", "KD103", MEASURED, LEFT_OUT, COPIED})
+ANSWERS: Final = frozenset({ANSWERED, CHECKED, RECORDED, WAL_POSITION, MEASURED, LEFT_OUT, COPIED})
 
 
 def own_code(raised: ServerError | Notice) -> str | None:

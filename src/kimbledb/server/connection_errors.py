@@ -53,7 +53,7 @@ def explain(error: Exception, label: str, address: Address | None) -> Configurat
         address: The address in the DSN, or None for a caller's pool.
     """
     if isinstance(error, ServerError):
-        return _of_server(error, label)
+        return _of_server(error, label, address)
     if isinstance(error, WrongServerError):
         return ConnectionLostError(
             f"{label}: no host is a server of the kind that target_session_attrs asks for",
@@ -72,7 +72,7 @@ def explain(error: Exception, label: str, address: Address | None) -> Configurat
     return _refused(error, label)
 
 
-def _of_server(error: ServerError, label: str) -> ConfigurationError | ConnectionLostError:
+def _of_server(error: ServerError, label: str, address: Address | None) -> ConfigurationError | ConnectionLostError:
     sqlstate, said = error.sqlstate, str(error)
     if sqlstate in (_TOO_MANY_CONNECTIONS, _CANNOT_CONNECT_NOW) or (
         # PgBouncer's error where all of its connections are in use.
@@ -84,7 +84,7 @@ def _of_server(error: ServerError, label: str) -> ConfigurationError | Connectio
             f"{label}: {first_line(error)}", hint="create it (CREATE DATABASE), or name another database in the DSN"
         )
     if sqlstate in _NOT_AUTHORIZED:
-        return ConfigurationError(f"{label}: {first_line(error)}", hint=_authorization_hint(said))
+        return ConfigurationError(f"{label}: {first_line(error)}", hint=_authorization_hint(said, address))
     if sqlstate in _OF_SETTINGS:
         return ConfigurationError(
             f"{label} refused the settings of the DSN: {first_line(error)}", hint="take the setting out of the DSN"
@@ -101,11 +101,16 @@ def _refused(error: Exception, label: str) -> ConnectionLostError:
     return ConnectionLostError(f"{label} refused the connection: {first_line(error)}")
 
 
-def _authorization_hint(said: str) -> str:
+def _authorization_hint(said: str, address: Address | None) -> str:
     if "no encryption" in said or "SSL off" in said or "insecure" in said or "SSL connection is required" in said:
         return "the server requires TLS: write sslmode=require (or verify-full) in the DSN"
     if "certificate" in said:
         return "the server requires a client certificate: name it in sslcert and sslkey"
+    if address is not None and address.password is None:
+        return (
+            "the DSN holds no password: write postgresql://user:password@host/database, set PGPASSWORD, or add a line to "
+            "~/.pgpass; over the socket of this machine, postgresql:///database, many servers ask for none"
+        )
     return "check user, password and database in the DSN"
 
 

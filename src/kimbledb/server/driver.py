@@ -93,7 +93,7 @@ class DriverError(Exception):
         driver_error: The driver's error from which this error was made.
     """
 
-    def __init__(self, message: str, *, driver_error: Exception | None = None) -> None:
+    def __init__(self, message: str, *, driver_error: Exception) -> None:
         super().__init__(message)
         self.driver_error = driver_error
 
@@ -113,7 +113,8 @@ class Endpoint:
     """The server, role and database of a connection.
 
     Attributes:
-        address: Host and port, or the path of a socket.
+        host: The host, or the folder of the socket.
+        port: The port.
         user: The role.
         database: The database, or None for the one named like the role.
         password: The password, or None.
@@ -122,13 +123,15 @@ class Endpoint:
 
     def __init__(
         self,
-        address: tuple[str, int] | str,
+        host: str,
+        port: str,
         user: str,
         database: str | None,
         password: str | None,
         sslmode: str | None,
     ) -> None:
-        self.address = address
+        self.host = host
+        self.port = port
         self.user = user
         self.database = database
         self.password = password
@@ -142,7 +145,7 @@ class Connection(Protocol):
     OSError where the connection cannot be used.
     """
 
-    #: How many statements of the last message of ``execute()`` were completed.
+    #: The number of completed statements of the last message of ``execute()``.
     completed: int
     #: For each COMMIT of that message that was completed, how many statements were completed up to and with it.
     commits: Sequence[int]
@@ -165,12 +168,12 @@ class Connection(Protocol):
                 one holds.
         """
 
-    async def copy_out(self, query: str, *, limit: float | None = None) -> bytes:
+    async def copy_out(self, query: str, *, limit: float) -> bytes:
         """Return the rows of a query in the format of a binary COPY, in one round trip.
 
         Args:
             query: The query.
-            limit: Seconds after which TimeoutError is raised; None for no limit.
+            limit: Seconds after which TimeoutError is raised.
         """
 
     async def fetch(self, statement: str, *arguments: Any) -> Sequence[Sequence[Any]]:

@@ -39,11 +39,16 @@ def with_database(dsn: str, database: str) -> str:
     """
     if re.match(_SCHEME, dsn.strip()) is None:
         # Of several values of one parameter the last one counts.
-        escaped = database.replace("\\", "\\\\").replace("'", "\\'")
-        return f"{dsn} dbname='{escaped}'"
+        return f"{dsn} {database_pair(database)}"
     parts = urlsplit(dsn)
     kept = [each for each in parts.query.split("&") if each.partition("=")[0] not in ("", "dbname", "database")]
     return urlunsplit(parts._replace(path=f"/{quote(database, safe='')}", query="&".join(kept)))
+
+
+def database_pair(database: str) -> str:
+    """Return the ``key=value`` pair of a DSN that names a database, of any characters."""
+    escaped = database.replace("\\", "\\\\").replace("'", "\\'")
+    return f"dbname='{escaped}'"
 
 
 class _Unreadable(Exception):

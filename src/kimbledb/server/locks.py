@@ -85,9 +85,13 @@ def _describe(holder: dict[str, Any]) -> str:
             f" synchronous_standby_names = {holder['standbys']!r}"
             " (start that standby, or remove its name from the setting)"
         )
-    from kimbledb.model.redaction import masked  # only where a lock has a holder: 2 ms
+    query = holder.get("query") or ""
+    if queries.ANONYMOUS in query:
+        query = "a run of kimbledb"  # whose blocks tell a reader nothing
+    elif query:
+        from kimbledb.model.redaction import masked  # only where a lock has a holder: 2 ms
 
-    query = one_line(" ".join(masked(holder.get("query") or "", numbers=True).split()))
+        query = one_line(" ".join(masked(query, numbers=True).split()))
     return (
         f"pid {holder.get('pid')}, {application}, "
         f"{holder.get('state') or 'state not visible'}, transaction open for {holder.get('seconds') or '?'} s"

@@ -46,7 +46,7 @@ class Noted:
     statements: str
     #: The settings.
     names: Sequence[str]
-    #: What of the transaction goes into that state. One that follows another of the same need not look again.
+    #: The part of the transaction that enters that state. A second one with the same part need not look again.
     of: str = ""
 
 
@@ -74,10 +74,10 @@ def _written(piece: Piece) -> str:
 
 
 def before_scripts(ahead: str, pieces: Sequence[Piece]) -> list[str]:
-    """Return, for each script among pieces, what stands before it.
+    """Return, for each script among pieces, the text before it.
 
     Args:
-        ahead: What stands before the pieces.
+        ahead: The text before the pieces.
         pieces: The pieces.
     """
     return [ahead + written(pieces[:place]) for place, piece in enumerate(pieces) if isinstance(piece, ScriptText)]

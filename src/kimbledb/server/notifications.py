@@ -201,7 +201,7 @@ def call_scope(operation: str, watcher: Watcher | None = None) -> Iterator[Call]
         watcher: The progress callable, or None.
 
     Yields:
-        The call, which is to be told its target.
+        The call; ``about()`` is to be called with its target.
     """
     call = Call(operation)
     before = _CALL.set(call)

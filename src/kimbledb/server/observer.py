@@ -24,7 +24,7 @@ _PAUSE_WHILE_BUILDING = 1.0
 
 
 class Observation:
-    """What the observed session does at the moment."""
+    """The current activity of the observed session."""
 
     def __init__(self, migration: Migration | None) -> None:
         """Begin with a migration; None where no index build is notified."""
@@ -62,7 +62,7 @@ async def observed(runner: Runner, session: Session, migration: Migration | None
         migration: The migration whose indexes are built, or None where no index build is notified.
 
     Yields:
-        The observation, which is to be told where the session goes on to another migration.
+        The observation; ``turn_to()`` is to be called where the session goes on to another migration.
     """
     observation = Observation(migration)
     if not runner.target.can_reconnect:

@@ -47,7 +47,7 @@ class Options:
     #: rolled back and tried again, so that the application never waits behind it
     #: for longer (PostgreSQL manual, 19.11, ``lock_timeout``).
     lock_timeout: float = field(default=2.0, validator=_positive)
-    #: How many times a migration is tried while other sessions hold its locks.
+    #: The number of times a migration is tried while other sessions hold its locks.
     attempts: int = field(default=10, validator=_positive)
     #: Seconds that one statement may run, where the migration sets no limit
     #: of its own (manual, 19.11, ``statement_timeout``).

@@ -193,11 +193,11 @@ def sorted_out(parameters: Mapping[str, str], name: str) -> tuple[dict[str, str]
             ignored.append(f"{key} (of {others[key]})" if key in others else key)
         else:
             raise _unknown(key, parameters, [*UNDERSTOOD, *_DEMANDS, *_REFUSED, *_OF_LIBPQ, *others, *_SETTINGS], name)
-    _tell_of_ignored(parameters, ignored, name)
+    _log_ignored(parameters, ignored, name)
     return understood, settings
 
 
-def _tell_of_ignored(parameters: Mapping[str, str], ignored: list[str], name: str) -> None:
+def _log_ignored(parameters: Mapping[str, str], ignored: list[str], name: str) -> None:
     for key in _SCHEMAS:
         if parameters.get(key, _DEFAULT_SCHEMA) != _DEFAULT_SCHEMA:
             _log_once(logging.WARNING, f"{name}: the schema in {key} is ignored; pass it as schema=... (--schema)")

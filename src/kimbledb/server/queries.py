@@ -22,6 +22,9 @@ SIGNATURE: Final = f"kimbledb_{os.urandom(8).hex()}"
 _SIGNED: Final = f", CONSTRAINT = '{SIGNATURE}'"
 _CODE = re.compile(r"ERRCODE = 'KD\d\d\d'")
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_TAG: Final = "kimbledb"
+#: The beginning of each anonymous block, by which a session's query is known as one of this package.
+ANONYMOUS: Final = f"DO ${_TAG}"
 
 
 @cache
@@ -63,18 +66,17 @@ def answering(query: str) -> str:
     return anonymous(f"BEGIN\nRAISE INFO USING ERRCODE = 'KD100'{_SIGNED}, MESSAGE = (\n{query}\n)::text;\nEND")
 
 
-def printed(name: str, path: str, /, **values: str) -> str:
-    """Return a question that is answered under a search_path: its answer omits the names of those schemas.
+def printed(query: str, path: str) -> str:
+    """Return the body of a block that answers with the value of a query under a search_path, whose schemas it does not name.
 
-    Names in the question itself are looked up before that search_path is set, so that no object
+    Names in the query itself are looked up before that search_path is set, so that no object
     in those schemas is called: a cursor is planned when it is opened.
 
     Args:
-        name: The file, without ``.sql``: one SELECT of one jsonb value.
+        query: One SELECT of one jsonb value.
         path: The search_path, as a text constant.
-        values: The text for each placeholder, quoted by the caller.
     """
-    return block("printed", path=path, question=filled(name, **values))
+    return filled("printed", path=path, question=query)
 
 
 def filled(name: str, /, **values: str) -> str:
@@ -128,4 +130,4 @@ def quoted(text: str, word: str) -> str:
 
 def anonymous(body: str) -> str:
     """Return the body of a block as an anonymous block."""
-    return f"DO {quoted(body, 'kimbledb')};\n"
+    return f"DO {quoted(body, _TAG)};\n"

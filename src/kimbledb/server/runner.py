@@ -37,7 +37,7 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.05, 2.0
 #: Seconds of the longest wait for a call of this process. The end of that call ends the wait; but the call may hang
 #: after the server has noticed that its connection is gone.
 _LONGEST_WAIT_IN_PROCESS = 5.0
-#: How often a connection may fail, or be lost, without progress in between.
+#: The number of times that a connection may fail, or be lost, without progress between.
 _LOSSES = 5
 #: Seconds that a server which was reached before may be absent: a restart takes no longer.
 _ABSENCE = 30.0
@@ -182,7 +182,7 @@ class Runner:
                 blockers=self.blockers,
                 standing=self.standing,
                 hint="see which session holds the lock (SELECT * FROM pg_stat_activity), and run again at a quieter time; "
-                "Options(lock_timeout=..., attempts=...) waits longer",
+                "to wait longer, raise Options(lock_timeout=..., attempts=...)",
             ) from cause
 
     async def _wait(self, waits: int, why: tuple[str, ...], holder: asyncio.Future[None] | None) -> None:

@@ -12,7 +12,7 @@ from kimbledb.model.names import quote_array, quote_identifier, quote_literal
 from kimbledb.server import queries
 
 
-def path_of(schemas: Sequence[str] = ()) -> str:
+def path_of(schemas: Sequence[str]) -> str:
     """Return the value of ``search_path`` for schemas; for no schema, the server's own alone."""
     return ", ".join([*map(quote_identifier, schemas or ("pg_catalog",)), "pg_temp"])
 

@@ -79,14 +79,14 @@ class Session:
         self.connection = connection
         self.options = options
         #: The server's process that runs our transaction, known once the transaction has begun.
-        #: Behind a pooler it is not the process that the connection was told.
+        #: Behind a pooler it is not the process whose id was sent when the connection was made.
         self.process_id: int | None = None
         #: The answers of the last message's blocks, as far as the message got.
         self.answered: list[Answer] = []
-        #: How many statements of the last message were completed, and how many up to and with each of its COMMITs.
+        #: The number of completed statements of the last message, and the number up to and with each of its COMMITs.
         self.completed = 0
         self.commits: Sequence[int] = ()
-        #: How many transactions of the last message the server has begun, of those that begin with ``remember()``.
+        #: The number of transactions of the last message the server has begun, of those that begin with ``remember()``.
         self.begun = 0
         #: The names of the settings that a script may change in it; none where the server was not asked for them.
         self.settable: Sequence[str] = ()
@@ -335,15 +335,15 @@ class Session:
 
         Args:
             named: Settings that a script may change and that the server does not list.
-            begun: Whether it tells the client that the transaction has begun; else ``begun_block()`` does.
+            begun: Whether it sends the notice that the transaction has begun; else ``begun_block()`` does.
         """
         pinned = ("search_path", *PINNED, *LIMITS, "synchronous_commit")
-        telling = queries.text_of("begun") if begun else ""
-        return queries.block("remember", pinned=quote_array(pinned), named=quote_array(named), begun=telling)
+        notice = queries.text_of("begun") if begun else ""
+        return queries.block("remember", pinned=quote_array(pinned), named=quote_array(named), begun=notice)
 
     @staticmethod
     def begun_block() -> str:
-        """Return the block that tells the client so, where ``remember()`` did not."""
+        """Return the block that sends that notice, where ``remember()`` did not."""
         return queries.anonymous(f"BEGIN\n{queries.text_of('begun')}\nEND")
 
     def recall(self) -> str:

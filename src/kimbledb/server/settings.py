@@ -17,7 +17,7 @@ LEXING: Mapping[str, str] = {
     "client_encoding": "UTF8",
 }
 #: The settings by which the server reads, prints and deparses values, and those that could silence our own blocks.
-#: docs/design.md lists the settings that belong to the owner and stay as they are.
+#: docs/explanation/scripts.md lists the settings that belong to the owner and stay as they are.
 PINNED: Mapping[str, str] = {
     **LEXING,
     "array_nulls": "on",

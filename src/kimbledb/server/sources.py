@@ -1,6 +1,6 @@
-"""The ways to a connection: one of our own, by an address; a caller's connection; a caller's pool.
+"""The sources of connections: an address, a caller's connection, a caller's pool.
 
-A way lends a connection for one session. At its end the connection is given back as it was, or closed where its
+A source lends a connection for one session. At its end the connection is given back as it was, or closed where its
 state is unknown. Errors that could quote a DSN are replaced.
 """
 
@@ -25,7 +25,7 @@ _GOODBYE = 0.5
 
 
 class Source(Protocol):
-    """A way to a connection."""
+    """A source of connections."""
 
     @property
     def can_reconnect(self) -> bool:
@@ -107,7 +107,7 @@ class GivenConnection:
 
 
 class LentConnection:
-    """A connection that another way has lent, for several sessions one after the other."""
+    """A connection that another source has lent, for several sessions one after the other."""
 
     can_reconnect = False
     address = None
@@ -122,7 +122,7 @@ class LentConnection:
 
 
 class KeptConnection:
-    """A connection that another way lends, kept from one session to the next.
+    """A connection of another source, kept from one session to the next.
 
     A session beside it has a connection of its own: what such a session leaves on it is not kept.
     """

@@ -34,7 +34,7 @@ class Target:  # every start makes this class, and Request: with attrs they take
 
         Args:
             label: The name in messages: host, port and database, never a password.
-            source: The way to a connection.
+            source: The source of its connections.
         """
         self.label = label
         self.source = source
@@ -51,6 +51,26 @@ class Target:  # every start makes this class, and Request: with attrs they take
     def address(self) -> Address | None:
         """The address by which our own connections reach the database, or None where the caller's are used."""
         return self.source.address
+
+    def beside(self, database: str) -> Target:
+        """Return the target for another database of the same server. Only where ``address`` is known."""
+        assert self.address is not None
+        address = self.address.beside(database)
+        return Target(address.label, OwnConnections(address))
+
+    @property
+    def server(self) -> str:
+        """The server, for limits per server: the hosts with their ports, in one order whatever that of the target.
+
+        Of a caller's pool or engine they are known as far as its label names them.
+        """
+        address = self.address
+        if address is None:
+            places = self.label.rpartition("/")[0].split(",")
+        else:
+            places = [f"{host}:{port}" for host, port in zip(address.hosts, address.ports, strict=False)]
+            places = places or [f"the local server:{address.ports[0]}"]
+        return ",".join(sorted({place.casefold() for place in places}))
 
     @asynccontextmanager
     async def session(self, options: Options) -> AsyncIterator[Session]:
@@ -78,9 +98,12 @@ class Target:  # every start makes this class, and Request: with attrs they take
         yield self
 
 
-#: A database as callers pass it: a DSN; a connection or a pool of asyncpg's; an ``AsyncEngine``, an ``AsyncConnection`` or a
-#: ``URL`` of SQLAlchemy's; an ``AsyncConnection`` or a pool of psycopg's; a ``Target``; or None for the environment's:
-#: ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables, if PGHOST, PGHOSTADDR, PGSERVICE or PGDATABASE is set.
+#: A database as callers pass it: a DSN, a connection, a pool or an engine.
+#:
+#: That is a DSN as text; a connection or a pool of asyncpg; an ``AsyncEngine``, an ``AsyncConnection`` or a ``URL`` of
+#: SQLAlchemy; an ``AsyncConnection`` or a pool of psycopg; a ``Target``; or None for the database that the environment
+#: names: ``KIMBLEDB_DSN``, then ``DATABASE_URL``, then libpq's variables, if PGHOST, PGHOSTADDR, PGSERVICE or PGDATABASE
+#: is set.
 TargetLike: TypeAlias = (
     str
     | driver.GivenConnection

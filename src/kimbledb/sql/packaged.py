@@ -11,13 +11,15 @@ if TYPE_CHECKING:
 
 # By names and not by Path: at a start each millisecond counts.
 _ROOT = os.path.dirname(__file__)  # noqa: PTH120 - as above
+#: The errors of a path that leads into a zip: the second one on Windows.
+_IN_A_ZIP = (NotADirectoryError, FileNotFoundError)
 
 
 def names_in(folder: str) -> list[str]:
     """Return the names of what lies in a folder under ``sql/``, in no order."""
     try:
         return os.listdir(f"{_ROOT}/{folder}")  # noqa: PTH208 - as above
-    except NotADirectoryError:
+    except _IN_A_ZIP:
         return [entry.name for entry in _zipped().joinpath(folder).iterdir()]
 
 
@@ -30,7 +32,7 @@ def read(file: str) -> bytes:
     try:
         with open(f"{_ROOT}/{file}", "rb") as opened:  # noqa: PTH123 - as above
             return opened.read()
-    except NotADirectoryError:
+    except _IN_A_ZIP:
         return _zipped().joinpath(file).read_bytes()
 
 

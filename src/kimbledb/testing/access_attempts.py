@@ -14,13 +14,12 @@ from contextlib import asynccontextmanager
 from kimbledb.model.names import quote_identifier, quote_literal
 from kimbledb.model.text import counted
 from kimbledb.server import queries
+from kimbledb.server.codes import INSUFFICIENT_PRIVILEGE
 from kimbledb.server.driver import Connection, ServerError, first_line
 from kimbledb.testing.isolation_report import Breach
 from kimbledb.testing.ownership import Ownership
 from kimbledb.testing.sample_rows import Row, SampleRows
 
-#: The SQLSTATE of an insufficient privilege (manual, appendix A).
-REFUSED = "42501"
 #: The SQLSTATE classes of data and of constraints, which PostgreSQL checks after the policies (manual, appendix A).
 _AFTER_THE_POLICIES = ("22", "23")
 
@@ -72,7 +71,7 @@ class AccessAttempts:
         self._samples = samples
 
     async def try_table(self, table: str) -> None:
-        """Let each of the two people try to read, change, delete, take over, insert and hand over rows of a table."""
+        """Try, as each of the two people, to read, change, delete, take over, insert and hand over rows of a table."""
         privileges = await self._privileges(table)
         people = self._samples.people
         for actor, victim in (people, people[::-1]):
@@ -206,7 +205,7 @@ class AccessAttempts:
                 [[untouched]] = await self._connection.fetch(query, json.dumps(touching), places)
                 return bool(untouched == 0)
         except ServerError as error:
-            if error.sqlstate == REFUSED:
+            if error.sqlstate == INSUFFICIENT_PRIVILEGE:
                 return False
             if error.sqlstate[:2] not in _AFTER_THE_POLICIES:
                 self.untried[table] = f"{act}: {first_line(error)}"

@@ -11,13 +11,14 @@ from typing import Any, Self
 
 from kimbledb.catalog.catalog import Catalog
 from kimbledb.errors import ConfigurationError, KimbleDBError
+from kimbledb.execution.database_admin import NO_SUCH_DATABASE, DatabaseAdmin
 from kimbledb.execution.run import catalog_of, schema_of
+from kimbledb.execution.template import Template
+from kimbledb.operations.migrate import migrate
 from kimbledb.server.driver import ServerError, driver_errors
 from kimbledb.server.dsn import read, with_database
 from kimbledb.server.options import Options
 from kimbledb.server.targets import target_of
-from kimbledb.testing.database_admin import NO_SUCH_DATABASE, DatabaseAdmin
-from kimbledb.testing.template import Template
 
 
 class Databases:
@@ -70,22 +71,23 @@ class Databases:
             )
         target = target_of(server, "the server's DSN")
         options = options or Options(application_name="kimbledb testing")
-        self.catalog = catalog_of(catalog)
-        self.schema = schema_of(schema)
-        self.ahead = ahead
+        self.catalog: Catalog = catalog_of(catalog)
+        self.schema: str = schema_of(schema)
+        self.ahead: int = ahead
         self._server = server
         # Two connections: a connection does one thing at a time, and drops must not delay clones.
         self._maker, self._dropper = DatabaseAdmin(target, options), DatabaseAdmin(target, options)
         self._template = Template(
             self._maker,
             self._dropper,
-            server=server,
-            label=target.label,
             catalog=self.catalog,
+            fill=self._migrate,
             schema=self.schema,
             prepare=prepare,
             options=options,
         )
+        self._prepare = prepare
+        self._options = options
         self._run = secrets.randbits(31)
         self._count = 0
         self._ready: deque[asyncio.Task[str]] = deque()
@@ -147,10 +149,10 @@ class Databases:
         return with_database(self._server, name)
 
     def take_ready(self) -> str | None:
-        """Take a database that is ready, or return None: ``take()`` then waits for one, and raises what went wrong.
+        """Take a database that is ready, or return None: then ``take()`` waits for one, or raises its error.
 
-        Another thread may call it while nothing else takes a database: to ask the thread of the event loop takes longer
-        than all the rest. Whoever does calls ``fill()`` in that thread.
+        Another thread may call it while nothing else takes a database, since a call in the thread of the event loop
+        takes longer than the rest of a short test. The caller then has ``fill()`` called in that thread.
         """
         made = self._ready[0] if self._ready else None
         if made is None or not made.done() or made.cancelled() or made.exception() is not None:
@@ -195,6 +197,13 @@ class Databases:
 
     def _begin(self) -> asyncio.Task[str]:
         return asyncio.create_task(self._clone())
+
+    async def _migrate(self, name: str) -> None:
+        dsn = with_database(self._server, name)
+        if self._prepare:
+            async with target_of(dsn).session(self._options) as session:
+                await session.connection.execute(self._prepare)
+        await migrate(dsn, catalog=self.catalog, schema=self.schema, options=self._options)
 
     async def _clone(self) -> str:
         async with self._maker.lock:

@@ -19,11 +19,12 @@ from kimbledb.inspection import history
 from kimbledb.model.names import quote_identifier, quote_literal
 from kimbledb.operations.migrate import migrate
 from kimbledb.server import queries
+from kimbledb.server.codes import INSUFFICIENT_PRIVILEGE
 from kimbledb.server.driver import Connection, ServerError, driver_errors, first_line
 from kimbledb.server.options import Options
 from kimbledb.server.session import Session
 from kimbledb.server.targets import TargetLike, target_of
-from kimbledb.testing.access_attempts import REFUSED, AccessAttempts, acting_as
+from kimbledb.testing.access_attempts import AccessAttempts, acting_as
 from kimbledb.testing.isolation_report import Breach, IsolationReport
 from kimbledb.testing.ownership import Ownership, TableFacts
 from kimbledb.testing.sample_rows import SampleRows
@@ -118,7 +119,7 @@ async def _roles(connection: Connection, schema: str, tables: Iterable[str], per
         connection: A connection in the transaction of the check.
         schema: The schema.
         tables: The quoted names of its tables.
-        person: The person whose identity is tried on.
+        person: A person whose identity is set once, as a test.
 
     Raises:
         PreflightError: The connection's role may not create them, or may not act as them.
@@ -149,7 +150,7 @@ async def _roles(connection: Connection, schema: str, tables: Iterable[str], per
         async with acting_as(connection, people, person):
             pass
     except ServerError as error:
-        if error.sqlstate != REFUSED:
+        if error.sqlstate != INSUFFICIENT_PRIVILEGE:
             raise
         raise PreflightError(
             [

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from kimbledb.catalog import facts, other_tools, statements, toml
+from kimbledb.catalog import facts, other_tools, script_problems, statements, toml
 from kimbledb.catalog.catalog import Catalog
+from kimbledb.catalog.named_queries import read_named_queries
 from kimbledb.errors import CatalogError
 from kimbledb.model.script import Script
 
@@ -56,7 +57,7 @@ class _Counted:
 def work(monkeypatch: pytest.MonkeyPatch) -> Work:
     """The work of the patterns by which files are read."""
     counting = Work()
-    for module in (statements, facts, toml):
+    for module in (statements, script_problems, facts, toml):
         for name, value in list(vars(module).items()):
             if isinstance(value, re.Pattern):
                 monkeypatch.setattr(module, name, counting.counted(value))
@@ -88,7 +89,7 @@ LINES = {
 def read(text: str) -> None:
     """Read a script in every way in which one is."""
     script = Script("apply.sql", text)
-    problems = [*statements.find_problems(text, transactional=True), *statements.read_named_queries(script)[1]]
+    problems = [*script_problems.find_problems(text, transactional=True), *read_named_queries(script)[1]]
     assert all(script.line_and_column(problem.offset) for problem in problems)
     other_tools.directive_in(text)
 
@@ -143,7 +144,7 @@ def test_faults_shown_are_capped(tmp_path: Path, line: str) -> None:
     with pytest.raises(CatalogError) as caught:
         Catalog.from_directory(tmp_path)
 
-    lines = str(caught.value).splitlines()
+    lines = caught.value.text.splitlines()
     assert lines[0] == "300 faults in the migrations; nothing was run:"
     assert (len(lines), lines[-1]) == (22, "  and 280 more")
     assert len(caught.value.faults) == 300
@@ -156,7 +157,7 @@ def test_a_file_of_nothing_but_faults_is_not_read_to_its_end(tmp_path: Path) -> 
     with pytest.raises(CatalogError) as caught:
         Catalog.from_directory(tmp_path)
 
-    assert len(caught.value.faults) == statements.MOST_PROBLEMS
+    assert len(caught.value.faults) == script_problems.MOST_PROBLEMS
     assert caught.value.faults[-1].message == "the search for faults stopped here"
 
 

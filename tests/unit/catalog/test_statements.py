@@ -9,15 +9,9 @@ import sqlparse
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kimbledb.catalog.statements import (
-    UnreadableSQL,
-    _ClientCommand,
-    find_problems,
-    name_of,
-    names_in,
-    read_named_queries,
-    split,
-)
+from kimbledb.catalog.named_queries import read_named_queries
+from kimbledb.catalog.script_problems import find_problems
+from kimbledb.catalog.statements import ClientCommand, UnreadableSQL, name_of, names_in, split
 from kimbledb.model.check import VerificationQuery
 from kimbledb.model.script import Script
 
@@ -247,7 +241,7 @@ def test_joining_the_pieces_back_loses_nothing(text: str) -> None:
     """Between the statements of a text stands nothing but space, comments and semicolons."""
     try:
         found = list(split(text))
-    except (UnreadableSQL, _ClientCommand):
+    except (UnreadableSQL, ClientCommand):
         return
     position = 0
     for statement in found:
@@ -265,7 +259,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     """A text that cannot be read is refused by an error of its own, and its place lies in the text."""
     try:
         list(split(text))
-    except (UnreadableSQL, _ClientCommand) as error:
+    except (UnreadableSQL, ClientCommand) as error:
         assert 0 <= error.offset < len(text)
     for problem in (*find_problems(text, transactional=True), *read_named_queries(Script("verify.sql", text))[1]):
         assert 0 <= problem.offset <= len(text)

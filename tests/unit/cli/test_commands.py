@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+import shlex
 import subprocess
 import sys
 from importlib import import_module
@@ -10,7 +11,7 @@ import pytest
 
 from kimbledb import operations
 from kimbledb.cli.arguments import groups
-from kimbledb.cli.main import main, names
+from kimbledb.cli.main import main, names, parser_of
 
 FOLDER = Path(operations.__path__[0])
 FILES = sorted(
@@ -26,13 +27,24 @@ def test_each_file_of_an_operation_is_a_command() -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_an_operation_has_what_a_command_needs(name: str) -> None:
-    """A file of an operation has the groups of shared arguments, arguments of its own, and a command with its line of help."""
+    """A file of an operation has the groups of shared arguments, arguments of its own, an example, and a command with its help."""
     module = import_module(f"kimbledb.operations.{name}")
 
     assert set(module.GROUPS) <= set(groups())
     assert list(inspect.signature(module.add_arguments).parameters) == ["parser"]
     assert inspect.iscoroutinefunction(module.command)
     assert inspect.getdoc(module.command)
+    called, *arguments = shlex.split(module.EXAMPLE)
+    assert (called, arguments[0]) == ("kimbledb", name)
+    assert parser_of(arguments).parse_args(arguments).command is module.command
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_each_argument_has_its_help(name: str) -> None:
+    """Each argument and option of a command is explained by its help."""
+    parser = parser_of(["--help"]).get_default("parsers")[name]
+
+    assert [action.dest for action in parser._actions if not action.help] == []
 
 
 def test_a_named_command_imports_its_file_alone() -> None:

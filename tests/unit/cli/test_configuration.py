@@ -6,6 +6,7 @@ import pytest
 
 import kimbledb
 from kimbledb.cli.configuration import Configuration, read
+from kimbledb.cli.main import main
 
 
 def written(folder: Path, text: str) -> Path:
@@ -27,6 +28,16 @@ def test_a_project_says_what_every_call_would_repeat(tmp_path: Path) -> None:
     assert found.catalog == ("builtin", str(tmp_path / "db"))
     assert found.schema == "shop"
     assert found.options == kimbledb.Options(lock_timeout=5)
+    assert read(tmp_path).catalog == ("builtin", "db")  # messages show what a command in this folder would take
+
+
+@pytest.mark.parametrize(
+    ("catalog", "folder"),
+    [("", "migrations"), ('"builtin"', "migrations"), ('"db/own"', "db/own"), ('"base", "own", "builtin"', "own")],
+)
+def test_the_folder_of_new_migrations_is_the_last_of_the_project(tmp_path: Path, catalog: str, folder: str) -> None:
+    """New migrations belong to the last folder of the project, which builds on the others; else to ``migrations``."""
+    assert read(written(tmp_path, f"[tool.kimbledb]\ncatalog = [{catalog}]")).folder == folder
 
 
 def test_a_project_without_a_table_changes_nothing(tmp_path: Path) -> None:
@@ -65,3 +76,18 @@ def test_a_password_has_no_place_in_the_file(tmp_path: Path, text: str) -> None:
         read(written(tmp_path, text))
 
     assert "geheim" not in str(raised.value)
+
+
+def test_a_folder_that_is_not_used_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where no catalog is named and `kimbledb new` has made a folder, the built-in catalog is not taken silently."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "migrations").mkdir()
+
+    assert main(["plan", "--empty"]) == 0
+    shown = capsys.readouterr()
+    assert "for the folder migrations pass --catalog migrations" in shown.err
+    assert "only comments" not in shown.out  # those of the built-in ones are declared so
+    assert main(["plan", "--empty", "--catalog", "builtin"]) == 0
+    assert "the folder migrations" not in capsys.readouterr().err

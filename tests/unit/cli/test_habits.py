@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 
@@ -59,6 +60,14 @@ def test_an_option_of_another_tool_is_named_as_here(given: str, meant: str, caps
     assert meant in said(capsys, *given.split())
 
 
+def test_a_misspelt_command_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    """A misspelt command has its own spelling as the answer; a call without a command has the list of commands."""
+    assert "did you mean `kimbledb migrate`?" in said(capsys, "migate")
+    assert "it is `kimbledb --help` here" in said(capsys, "help")
+    assert main([]) == 2
+    assert "apply what is missing, and prove it" in capsys.readouterr().err
+
+
 def test_no_value_of_an_option_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     """The value of an unknown option may be a password."""
     assert "geheim" not in said(capsys, "migrate", "--secret=geheim")
@@ -66,7 +75,7 @@ def test_no_value_of_an_option_is_printed(capsys: pytest.CaptureFixture[str]) ->
 
 def test_habits_lead_to_commands_that_exist() -> None:
     """Each command that is named instead exists, and no habit hides one."""
-    assert {meant.partition(" ")[0].rstrip(",") for meant in _COMMANDS.values()} <= set(names())
+    assert {meant.partition(" ")[0].rstrip(",") for meant in _COMMANDS.values()} <= {*names(), "--help"}
     assert not set(_COMMANDS) & set(names())
     assert "it is" not in no_command(["qqqqqq"], names())
 
@@ -78,7 +87,7 @@ def completed(script: str, *words: str) -> list[str]:
     return subprocess.run(["bash", "--norc", "-c", asked], capture_output=True, text=True, check=True).stdout.split()
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+@pytest.mark.skipif(os.name != "posix" or shutil.which("bash") is None, reason="there is no bash")
 def test_bash_completes_commands_and_options(capsys: pytest.CaptureFixture[str]) -> None:
     """The script offers the commands first, and then the options of the one that is named."""
     assert main(["--completion", "bash"]) == 0

@@ -2,8 +2,18 @@ from __future__ import annotations
 
 import io
 
+import pytest
+
 from kimbledb import events
+from kimbledb.cli import terminal
 from kimbledb.cli.terminal import Display
+
+
+class Terminal(io.StringIO):
+    """A stream that says of itself that it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 def test_a_long_wait_is_one_line_of_the_log() -> None:
@@ -22,3 +32,16 @@ def test_a_long_wait_is_one_line_of_the_log() -> None:
         "another run is to apply 1 migration",
         "another run is to apply 1 migration",
     ]
+
+
+def test_no_color_takes_the_colours_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With NO_COLOR in the environment a terminal is shown no colours; with CI it counts as a file."""
+    pytest.importorskip("rich")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.delenv("CI", raising=False)
+    console = terminal._console(Terminal())
+    monkeypatch.setenv("CI", "true")
+
+    assert console is not None
+    assert console.no_color
+    assert terminal._console(Terminal()) is None

@@ -13,7 +13,7 @@ from attrs import fields
 
 import kimbledb
 from kimbledb.cli import wording
-from kimbledb.cli.main import _parser, names
+from kimbledb.cli.main import names, parser_of
 
 SOURCES = Path(kimbledb.__path__[0])
 FUNCTIONS = [getattr(kimbledb, name) for name in kimbledb.__all__ if inspect.isfunction(getattr(kimbledb, name))]
@@ -78,7 +78,7 @@ def test_a_cure_is_worded_for_the_shell(hint: str) -> None:
     shell = wording.in_the_shell(hint) or ""
 
     assert not NAMED.search(re.sub(r"\[tool\.kimbledb\.options\]", "", shell)), shell
-    parsers = _parser([]).get_default("parsers")
+    parsers = parser_of([]).get_default("parsers")
     known = {option for parser in parsers.values() for option in re.findall(r"--[\w-]+", parser.format_help())}
     assert set(re.findall(r"(?<!\w)--[a-z][\w-]+", shell)) <= known
     assert set(re.findall(r"`kimbledb (\w+)", shell)) <= set(names())
@@ -93,8 +93,8 @@ def test_a_cure_is_worded_for_the_shell(hint: str) -> None:
         ("choose one, as by prefer=('a.sql',)", "choose one, as by --prefer a.sql"),
         ("Options(deadline=...) allows more", "--deadline SECONDS allows more"),
         (
-            "Options(lock_timeout=..., attempts=...) waits longer",
-            "lock_timeout and attempts in [tool.kimbledb.options] of pyproject.toml waits longer",
+            "to wait longer, raise Options(lock_timeout=..., attempts=...)",
+            "to wait longer, raise lock_timeout and attempts in [tool.kimbledb.options] of pyproject.toml",
         ),
         ("a schema of its own (schema=...)", "a schema of its own (--schema NAME)"),
         ("then let adopt() find out", "then let `kimbledb adopt` find out"),

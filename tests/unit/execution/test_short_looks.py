@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kimbledb.inspection.data_loss import may_write_anew, seems_to_lose_nothing
+from kimbledb.inspection.data_loss import may_rewrite, seems_to_lose_nothing
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,6 @@ def test_a_script_that_deletes_or_writes_anew_does_not(script: str) -> None:
 
 def test_sizes_are_wanted_where_rows_are_kept_in_a_new_file() -> None:
     """A new column and a refreshed view keep rows, which only the size of before shows; a new constraint writes nothing."""
-    assert may_write_anew("ALTER TABLE t ADD n integer DEFAULT f()")
-    assert may_write_anew("REFRESH MATERIALIZED VIEW m")
-    assert not may_write_anew("ALTER TABLE t ADD CONSTRAINT c CHECK (n > 0)")
+    assert may_rewrite("ALTER TABLE t ADD n integer DEFAULT f()")
+    assert may_rewrite("REFRESH MATERIALIZED VIEW m")
+    assert not may_rewrite("ALTER TABLE t ADD CONSTRAINT c CHECK (n > 0)")

@@ -111,7 +111,7 @@ def test_a_schema_that_cannot_be_is_refused_with_the_reason(schema: str, why: st
     with pytest.raises(ConfigurationError) as caught:
         check_schema_name(schema)
 
-    assert f"{schema!r} cannot be the target schema: {why}" == str(caught.value)
+    assert f"{schema!r} cannot be the target schema: {why}" == caught.value.text
 
 
 @pytest.mark.parametrize("schema", ["public", "Tenant 1", 'a"b', "PG_upper", "pg", "é" * 31 + "a", "a" * 63])

@@ -118,7 +118,7 @@ def test_a_name_cannot_steer_a_terminal(text: str, expected: str) -> None:
 def test_a_text_keeps_its_lines() -> None:
     """A text of several lines keeps its line breaks and tabs, and no other control character."""
     assert printable("a\n\tb\x1b\r") == "a\n\tb\\x1b\\r"
-    assert str(KimbleDBError("a", hint="b\x07")) == "a\n  hint: b\\x07"
+    assert KimbleDBError("a", hint="b\x07").text == "a\n  hint: b\\x07"
 
 
 @pytest.mark.parametrize("name", SAMPLES)

@@ -221,12 +221,12 @@ FOR_PROGRAMS = {
     "title",
     "verification",
 }
-#: The same, for one class: what its caller named, and what each result shows by itself.
+#: The same, for one class: what its caller named, what each result shows by itself, and the address of an error.
 FOR_PROGRAMS_OF: dict[type, set[str]] = {
     kimbledb.DeclareReport: {"file"},
     kimbledb.Plan: {"schema", "fingerprint", "basis"},
     kimbledb.Rehearsal: {"file", "plan"},
-    kimbledb.ManyReport: {"report"},
+    kimbledb.ManyReport: {"report", "url"},
 }
 
 
@@ -291,6 +291,21 @@ def test_what_programs_get_people_see(kind: type) -> None:
     assert wanted
     assert not {value for value in wanted if words(value) not in text}
     assert not {value for value in wanted if words(value) not in page}
+
+
+def test_the_errors_of_many_schemas_have_no_address_in_the_text() -> None:
+    """A report of several errors shows none of their addresses, which its values hold."""
+    error = kimbledb.ConfigurationError("no DSN", hint="name one")
+    report: kimbledb.ManyReport[Any] = kimbledb.ManyReport((kimbledb.ManyResult("shop", "public", error=error),), 0.1)
+
+    assert "name one" in str(report)
+    assert "see:" not in str(report)
+    assert report.results[0].as_dict()["error"] == {
+        "error": "ConfigurationError",
+        "message": "no DSN",
+        "hint": "name one",
+        "url": error.url,
+    }
 
 
 @pytest.mark.parametrize("kind", SAMPLES, ids=lambda kind: kind.__name__)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kimbledb import Catalog, CatalogError, Migration
-from kimbledb.catalog.statements import read_named_queries
+from kimbledb.catalog.named_queries import read_named_queries
 from kimbledb.model.check import VerificationQuery
 from kimbledb.model.script import Script
 

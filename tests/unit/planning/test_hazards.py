@@ -162,6 +162,15 @@ def test_a_hazard_has_its_place() -> None:
     assert ") at db/a.sql:12: CREATE INDEX ON orders" in str(found[1])
 
 
+def test_a_string_is_shown_masked() -> None:
+    """The reason of a hazard has a mask in place of each string, so that the statement reads whole and shows no value."""
+    sql = "ALTER TABLE orders ADD COLUMN state text DEFAULT 'secret'::text /* why */ NOT NULL"
+
+    [hazard] = hazards_of(Migration(name="a.sql", number=1, apply_sql=sql), TABLES)
+
+    assert hazard.reason == "ALTER TABLE ... ADD COLUMN state text DEFAULT '***'::text NOT NULL"
+
+
 def test_a_repair_rewrites_tables_of_other_types() -> None:
     """A repair would rewrite the tables whose columns have another type than it expects."""
     expects = {"orders.id": "text", "orders.price": "numeric(10,2)", "gone.id": "text"}

@@ -93,7 +93,7 @@ def test_a_migration_without_a_rollback_says_why() -> None:
     with pytest.raises(RollbackRefusedError) as caught:
         RollbackGoal(catalog=catalog, name="a.sql").select(plan)
 
-    assert str(caught.value) == (
+    assert caught.value.text == (
         "a.sql cannot be rolled back: it has no rollback.sql, and its declarations were not recorded\n"
         "  hint: write db/01_a/rollback.sql, or record what it does: `kimbledb declare db`"
     )

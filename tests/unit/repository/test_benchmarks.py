@@ -33,7 +33,7 @@ def test_a_stopped_tool_is_marked() -> None:
         Figure("b: fresh", "b 1", 1500, 30000, 1.0, tool="b 1", floor_stopped=True),
     ]
 
-    assert table.beside(figures).splitlines()[-1] == "| fresh; kimbledb: 1.5 s | 0.50 | < 0.05 |"
+    assert table.beside(figures).splitlines()[-1] == "- **fresh** (kimbledb 1.5 s): a 0.50, b < 0.05"
 
 
 def test_a_message_that_waits_is_a_round_trip_whatever_it_holds() -> None:

@@ -41,6 +41,26 @@ def test_the_package_runs_from_a_zip(tmp_path: Path) -> None:
     assert [str(len(catalog)), str(len(kimbledb.render())), str(size)] == found
 
 
+def test_the_library_needs_no_posix() -> None:
+    """Where no module of POSIX is, as on Windows, everything but the embedded server can be imported, and plans."""
+    program = """
+import pkgutil, sys
+sys.modules |= dict.fromkeys(("fcntl", "grp", "pwd", "resource", "termios"))
+import kimbledb, _kimbledb_pytest
+from kimbledb.cli.main import main
+own = [*pkgutil.walk_packages(kimbledb.__path__, "kimbledb."), *pkgutil.iter_modules(_kimbledb_pytest.__path__, "_kimbledb_pytest.")]
+names = [each.name for each in own if not each.name.startswith(("kimbledb._embedded.", "kimbledb.__main__"))]
+for name in names:
+    __import__(name)
+assert "kimbledb.server.targets" in names
+sys.exit(main(["plan", "--empty", "--quiet"]))
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert run.stderr == ""
+    assert run.returncode == 0
+
+
 CALLS: dict[str, Callable[[], Coroutine[Any, Any, Any]]] = {
     "migrate": lambda: kimbledb.migrate(NOWHERE),
     "plan": lambda: kimbledb.plan(NOWHERE),

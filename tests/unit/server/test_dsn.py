@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from kimbledb._embedded import programs
 from kimbledb.errors import ConfigurationError
 from kimbledb.server import dsn, parameters, targets
 from kimbledb.server.address import ENVIRONMENT, Address
+from kimbledb.server.connection_errors import explain
+from kimbledb.server.driver import ServerError
 from kimbledb.server.dsn import read
 
 CANARY = "kanarienvogel"
@@ -42,6 +45,8 @@ class _Option(ctypes.Structure):
 @pytest.fixture(scope="session")
 def libpq() -> ctypes.CDLL:
     """PostgreSQL's own client library."""
+    if sys.platform != "linux":
+        pytest.skip("the library has another name elsewhere")
     library = ctypes.CDLL(str(programs().parent / "lib" / "libpq.so.5"))
     library.PQconninfoParse.restype = ctypes.POINTER(_Option)
     return library
@@ -251,6 +256,20 @@ def test_what_is_left_out_is_told_once(caplog: pytest.LogCaptureFixture, text: s
 
     [record] = [each for each in caplog.records if level == each.levelno]
     assert said in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("postgresql://localhost/shop", "the DSN holds no password"),
+        (f"postgresql://u:{CANARY}@localhost/shop", "check user, password and database"),
+    ],
+)
+def test_a_missing_password_is_told_from_a_wrong_one(text: str, said: str) -> None:
+    """Where the server refuses the user, the hint says whether there was a password at all."""
+    refused = ServerError('password authentication failed for user "u"', sqlstate="28P01")
+
+    assert said in str(explain(refused, "localhost:5432/shop", address(text)))
 
 
 def test_a_repr_shows_no_password() -> None:

@@ -47,6 +47,16 @@ def test_our_own_blocks_are_believed_by_their_signature() -> None:
     assert meaning(forged) is None
 
 
+def test_a_run_of_this_package_is_named() -> None:
+    """A holder that is a run of kimbledb itself is shown as one, and not with the block that it executes."""
+    query = f"BEGIN;\\n{queries.anonymous('BEGIN NULL; END')}".replace("\n", "\\n")
+    holder = f'[{{"pid": 7, "application": "kimbledb", "state": "active", "seconds": 3, "query": "{query}"}}]'
+    meant = meaning(ServerError("busy", sqlstate="KD001", detail=holder, constraint_name=queries.SIGNATURE))
+
+    assert isinstance(meant, Retry)
+    assert meant.blockers == ("pid 7, kimbledb, active, transaction open for 3 s: a run of kimbledb",)
+
+
 def test_a_history_of_another_shape_is_no_retry() -> None:
     """A history that another hand made is told with its differences."""
     error = ServerError(

@@ -39,13 +39,13 @@ def _draft_of(file: NamedFile, faults: list[Fault]) -> Draft:
     marks = sections.marks_in(file.script, _MARK)
     faults += _faults_of(file, marks)
     down = next((mark.start for mark in marks if _words(mark)[0] == "down"), None)
-    script = sections.divided(file.script, marks)
+    apply, rollback = sections.parted(sections.divided(file.script, marks), down)
     return Draft(
         name=file.name,
         number=file.number,
         title=title_of(file["name"]),
-        apply=script if down is None else sections.up_to(script, down),
-        rollback=None if down is None else sections.since(script, down),
+        apply=apply,
+        rollback=rollback,
         transactional=not any(_words(mark) == ["up", "transaction:false"] for mark in marks),
     )
 

@@ -13,10 +13,9 @@ from kimbledb.catalog import reading, sections
 from kimbledb.catalog.drafts import Draft, migrations_of
 from kimbledb.catalog.formats.prisma import BREAKPOINT
 from kimbledb.catalog.naming import title_of
-from kimbledb.catalog.reading import Folder, read_script
+from kimbledb.catalog.reading import Folder, read_script, script_of
 from kimbledb.model.fault import Fault
 from kimbledb.model.migration import Migration
-from kimbledb.model.script import Script
 
 _META, _JOURNAL = "meta", "_journal.json"
 _DIALECTS = ("postgresql", "pg")
@@ -39,7 +38,7 @@ def read(folder: Folder) -> tuple[list[Migration], list[Fault]]:
         if entry is None:
             faults.append(Fault(path, "the journal names it, and it is missing", "generate the migrations anew"))
             continue
-        script = read_script(entry, path, faults) or Script(path, "")
+        script = script_of(entry, path, faults)
         number, _, title = tag.partition("_")
         drafts.append(
             Draft(

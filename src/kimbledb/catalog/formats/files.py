@@ -15,15 +15,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from attrs import frozen
 
 from kimbledb.catalog import naming
-from kimbledb.catalog.drafts import Draft, is_beside, migrations_of
-from kimbledb.catalog.reading import Entry, Folder, read_script
+from kimbledb.catalog.drafts import NO_TRANSACTION, Draft, is_beside, migrations_of
+from kimbledb.catalog.reading import Entry, Folder, script_of
 from kimbledb.catalog.script_checks import has_directive
 from kimbledb.model.fault import Fault
 from kimbledb.model.migration import Migration
 from kimbledb.model.script import Script
 
-#: The first line of a file of sqlx that is to run outside of a transaction.
-_NO_TRANSACTION = "-- no-transaction"
 #: A file that reverts the file of the same name.
 _REVERTING = re.compile(r"(.+)[-_.](?:down|undo|rollback|revert)((?:-[0-9-]+)?\.sql)")
 
@@ -95,8 +93,7 @@ def _files_of(folder: Folder, faults: list[Fault]) -> Iterator[_File]:
 def _file(
     entry: Entry, path: str, faults: list[Fault], *, is_dated: bool, order: tuple[int, ...], description: str
 ) -> _File:
-    script = read_script(entry, path, faults) or Script(path, "")
-    return _File(entry.name, is_dated, order, description, script)
+    return _File(entry.name, is_dated, order, description, script_of(entry, path, faults))
 
 
 def _check_misnamed(entry: Entry, path: str, faults: list[Fault]) -> None:
@@ -152,5 +149,5 @@ def _draft_of(file: _File, *, by_place: bool) -> Draft:
         title=naming.title_of(file.description),
         apply=file.script,
         lets_settings_end=False,
-        transactional=not file.script.text.startswith(_NO_TRANSACTION),
+        transactional=not file.script.text.startswith(NO_TRANSACTION),
     )

@@ -7,7 +7,6 @@ among the migrations.
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
@@ -27,7 +26,7 @@ from kimbledb.model.script import Part, Script, checksum_of
 
 #: Another strategy for tables that hold rows.
 _ONLINE = "online.sql"
-#: What only a hosted server wants.
+#: The script that only a hosted server runs.
 _HOSTED = "hosted.sql"
 #: The files that are read with the folder. Only apply.sql must exist.
 _READ = (facts.FILE, "apply.sql", _HOSTED)
@@ -71,7 +70,7 @@ def read(folder: Folder) -> tuple[list[Migration], list[Fault]]:
 
 def _facts_of_whole(folder: Folder, faults: list[Fault]) -> dict[str, Any]:
     """Return the facts of the catalog, which are facts of each migration."""
-    entry = next((each for each in folder.entries if each.name == facts.WHOLE and not each.is_folder), None)
+    entry = folder.file(facts.WHOLE)
     if entry is None or entry.problem is not None:
         return {}
     script = read_script(entry, f"{folder.shown}/{facts.WHOLE}", faults)
@@ -152,7 +151,7 @@ class _One:
             # A file that cannot be read may allow what needs no transaction.
             stated |= {"transactional": False} if read is None else read
         if "title" not in stated:
-            stated["title"] = re.sub(r"[-_]+", " ", name.removesuffix(".sql")).strip()
+            stated["title"] = naming.title_of(name.removesuffix(".sql"))
         transactional = stated.get("transactional", True)
         checksum = checksum_of(applied.values())
         # A text that history holds was checked when it was applied, and what lies beside it is checked when it is used.

@@ -45,12 +45,13 @@ def _draft_of(file: NamedFile, faults: list[Fault]) -> Draft:
     down = next((mark.start for mark, word in zip(marks, words, strict=True) if word == _DOWN), None)
     ends = [(mark.start, mark.end) for mark, word in zip(marks, words, strict=True) if word == _END]
     script = sections.without(sections.divided(script, marks), ends, semicolon=True)
+    apply, rollback = sections.parted(script, down)
     return Draft(
         name=file.name,
         number=file.number,
         title=title_of(file["name"]),
-        apply=script if down is None else sections.up_to(script, down),
-        rollback=None if down is None else sections.since(script, down),
+        apply=apply,
+        rollback=rollback,
         transactional=_ALONE not in words,
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from kimbledb.catalog.drafts import Draft, migrations_of
+from kimbledb.catalog.drafts import NO_TRANSACTION, Draft, migrations_of
 from kimbledb.catalog.named_files import NamedFile, named_files
 from kimbledb.catalog.naming import title_of
 from kimbledb.catalog.reading import Folder
@@ -18,8 +18,6 @@ from kimbledb.model.migration import Migration
 
 _FILE = re.compile(r"(?P<number>[0-9]+)_(?P<name>.*?)\.(?:tx\.)?(?P<way>up|down)\.(?:sql|go)")
 _ONE_WAY = re.compile(r"(?P<number>[0-9]+)_(?P<name>.+)(?<!\.up)(?<!\.down)(?P<way>)\.sql")
-#: The first line of a script of sqlx that is to run outside of a transaction.
-_NO_TRANSACTION = "-- no-transaction"
 
 
 def matches(folder: Folder) -> bool:
@@ -46,6 +44,6 @@ def _draft_of(up: NamedFile, down: NamedFile | None) -> Draft:
         title=title_of(up["name"]),
         apply=up.script,
         rollback=None if down is None else down.script,
-        transactional=False if up.script.text.startswith(_NO_TRANSACTION) else None,
+        transactional=False if up.script.text.startswith(NO_TRANSACTION) else None,
         remarks=() if up["way"] else ("a script without `up` in its name: sqlx runs it, and golang-migrate does not",),
     )

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from kimbledb.catalog.drafts import Draft, migrations_of
 from kimbledb.catalog.naming import title_of
-from kimbledb.catalog.reading import Folder, read_script
+from kimbledb.catalog.reading import Folder, script_of
 from kimbledb.model.fault import Fault
 from kimbledb.model.migration import Migration
-from kimbledb.model.script import Script
 
 
 def matches(folder: Folder) -> bool:
@@ -23,6 +22,6 @@ def read(folder: Folder) -> tuple[list[Migration], list[Fault]]:
     faults: list[Fault] = []
     [entry] = [entry for entry in folder.entries if entry.is_script]
     path = f"{folder.shown}/{entry.name}"
-    script = read_script(entry, path, faults) or Script(path, "")
-    draft = Draft(name=entry.name, title=title_of(entry.name.removesuffix(".sql")), apply=script)
+    title = title_of(entry.name.removesuffix(".sql"))
+    draft = Draft(name=entry.name, title=title, apply=script_of(entry, path, faults))
     return migrations_of(folder, [draft], faults), faults

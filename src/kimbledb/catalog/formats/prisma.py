@@ -50,7 +50,7 @@ def _draft_of(found: NamedFolder) -> Draft:
 
 
 def _check_provider(folder: Folder, faults: list[Fault]) -> None:
-    lock = next((entry for entry in folder.entries if entry.name == _LOCK), None)
+    lock = folder.file(_LOCK)
     script = None if lock is None else read_script(lock, f"{folder.shown}/{_LOCK}", faults)
     match = None if script is None else _PROVIDER.search(script.text)
     if script is not None and match is not None and match[1] != "postgresql":

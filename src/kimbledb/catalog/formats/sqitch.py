@@ -14,7 +14,7 @@ from attrs import frozen
 from kimbledb.catalog import sections
 from kimbledb.catalog.drafts import Draft, migrations_of
 from kimbledb.catalog.naming import title_of
-from kimbledb.catalog.reading import Entry, Folder, files_below, read_script
+from kimbledb.catalog.reading import Entry, Folder, files_below, script_of
 from kimbledb.catalog.verify_scripts import checks_of
 from kimbledb.model.check import VerificationQuery
 from kimbledb.model.fault import Fault
@@ -31,7 +31,7 @@ _HEADING = re.compile(r"^(--[ \t]*(?:deploy|revert|verify)[ \t].*)$", re.MULTILI
 
 def matches(folder: Folder) -> bool:
     """Return whether a folder holds a plan of Sqitch."""
-    return any(entry.name == PLAN and not entry.is_folder for entry in folder.entries)
+    return folder.file(PLAN) is not None
 
 
 def read(folder: Folder) -> tuple[list[Migration], list[Fault]]:
@@ -50,7 +50,7 @@ class _Project:
     folder: Folder
     #: All files, by the path in the folder.
     files: Mapping[str, tuple[Entry, str]]
-    #: What its configuration says of the folders of scripts, by the name of the setting.
+    #: The folders of scripts as its configuration names them, by the name of the setting.
     settings: Mapping[str, str]
 
     @classmethod
@@ -67,7 +67,7 @@ class _Project:
     def script(self, name: str, faults: list[Fault]) -> Script | None:
         """Return a file, or None if it is not there."""
         entry, path = self.files.get(name, (None, ""))
-        return None if entry is None else read_script(entry, path, faults) or Script(path, "")
+        return None if entry is None else script_of(entry, path, faults)
 
     def part(self, part: str, change: str, faults: list[Fault]) -> Script | None:
         """Return one of the scripts of a change without its heading, or None if it is not there."""

@@ -41,13 +41,13 @@ def read(folder: Folder) -> tuple[list[Migration], list[Fault]]:
 def _draft_of(file: NamedFile) -> Draft:
     marks = sections.marks_in(file.script, _MARK)
     below = next((mark.start for mark in marks if mark.word.startswith("create")), None)
-    script = sections.divided(file.script, marks)
+    apply, rollback = sections.parted(sections.divided(file.script, marks), below)
     return Draft(
         name=file.name,
         number=file.number,
         title=title_of(file["name"]),
-        apply=script if below is None else sections.up_to(script, below),
-        rollback=None if below is None else sections.since(script, below),
+        apply=apply,
+        rollback=rollback,
         transactional=not any(mark.word.startswith("tern") for mark in marks),
     )
 

@@ -1,4 +1,4 @@
-"""How client programs reach a database: host, port, user, TLS and password, past any pooler.
+"""The connection settings of client programs: host, port, user, TLS and password, past any pooler.
 
 The password is in the environment of the child process, which only its own user can see; a command
 line is visible to everybody.
@@ -17,6 +17,7 @@ from kimbledb.model.state import DatabaseState
 from kimbledb.server import queries
 from kimbledb.server.address import ENVIRONMENT
 from kimbledb.server.driver import Endpoint
+from kimbledb.server.dsn import database_pair
 from kimbledb.server.options import Options
 from kimbledb.server.session import Session
 from kimbledb.server.targets import DSN_VARIABLES, Target, target_of
@@ -44,8 +45,7 @@ class Access:
     def conninfo(self) -> str:
         """The connection string that names the database; the rest is in the environment."""
         # A bare name that looks like a DSN would be read as one (manual, 34.1.1).
-        escaped = self.database.replace("\\", "\\\\").replace("'", "\\'")
-        return f"dbname='{escaped}'"
+        return database_pair(self.database)
 
 
 async def access_to(session: Session, state: DatabaseState, target: Target, options: Options) -> Access:
@@ -53,9 +53,9 @@ async def access_to(session: Session, state: DatabaseState, target: Target, opti
 
     Args:
         session: A session of the target.
-        state: What its database says of itself.
-        target: What the session was opened on.
-        options: For the application's name and the way past a pooler.
+        state: The state of its database.
+        target: The target on which the session was opened.
+        options: The options with the application's name and the DSN past a pooler.
 
     Raises:
         BackupError: A pooler is between, the driver does not say where the connection leads, or
@@ -85,10 +85,11 @@ async def _access(session: Session, state: DatabaseState, target: Target, option
     if not endpoints:
         raise BackupError("the driver does not say where the connection leads", hint="pass a DSN")
     there = endpoints[0]
-    host, port = there.address if isinstance(there.address, tuple) else _socket(there.address)
     database = there.database or state.database
-    environment = _environment(target, options, there) | {"PGHOST": str(host), "PGPORT": str(port)}
-    return Access(f"{host}:{port}/{database}", database, state.version_number // 10000, environment, there.password)
+    environment = _environment(target, options, there) | {"PGHOST": there.host, "PGPORT": there.port}
+    return Access(
+        f"{there.host}:{there.port}/{database}", database, state.version_number // 10000, environment, there.password
+    )
 
 
 def _environment(target: Target, options: Options, there: Endpoint) -> dict[str, str]:
@@ -109,8 +110,3 @@ def _environment(target: Target, options: Options, there: Endpoint) -> dict[str,
     if there.password is not None:
         environment["PGPASSWORD"] = there.password
     return environment
-
-
-def _socket(address: str) -> tuple[str, str]:
-    folder, _, name = address.rpartition("/")
-    return folder, name.rpartition(".")[2]

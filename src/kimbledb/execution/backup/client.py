@@ -22,7 +22,7 @@ _QUOTED = re.compile(
     r"(\b(?:table|relation|constraint|database|role|user|schema|extension|column|index|type|function|sequence|view|server"
     r"|socket|file|directory|parameter|tablespace|policy|trigger|language|at)\s+)?\"[^\"]*\""
 )
-#: How many lines of a program's complaints an error shows.
+#: The number of lines of a program's complaints an error shows.
 _SHOWN = 10
 
 
@@ -95,7 +95,7 @@ class Client:
 
         Args:
             program: Its name.
-            complaints: What it wrote to its standard error.
+            complaints: Its standard error.
             access: The database.
         """
         return BackupError(

@@ -30,11 +30,11 @@ _ENTRY = re.compile(r"\d+; \d+ \d+ (SCHEMA - |COMMENT - EXTENSION )(.*)")
 _SETS_TRANSACTION_TIMEOUT = 17
 #: The number of lines at the beginning of its output within which it does so.
 _HEADER = 40
-#: How many names of objects an error shows.
+#: The number of names of objects an error shows.
 _SHOWN = 10
 
 
-async def restore(path: str | os.PathLike[str], target: TargetLike = None, *, options: Options | None = None) -> None:
+async def restore(path: str | os.PathLike[str], target: TargetLike, *, options: Options | None) -> None:
     """Bring a backup back into an empty database.
 
     Args:

@@ -41,9 +41,9 @@ async def write(
     Args:
         path: The file to be made.
         session: A session of the target. It is idle while pg_dump works.
-        state: What its database says of itself.
-        target: What the session was opened on.
-        options: For the application's name and the way past a pooler.
+        state: The state of its database.
+        target: The target on which the session was opened.
+        options: The options with the application's name and the DSN past a pooler.
 
     Raises:
         BackupError: The backup cannot be made, and there is no file.

@@ -9,16 +9,16 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from attrs import frozen
 
 from kimbledb._embedded import embedded
-from kimbledb.errors import ConfigurationError, RehearsalError
+from kimbledb.errors import RehearsalError
 from kimbledb.execution.rehearsing import dump
 from kimbledb.execution.rehearsing.source import Source
+from kimbledb.execution.throwaway import address_of_server
 from kimbledb.model.names import quote_identifier, quote_literal
 from kimbledb.model.state import DatabaseState
 from kimbledb.server import queries
 from kimbledb.server.driver import ServerError, first_line
 from kimbledb.server.options import Options
 from kimbledb.server.session import Session
-from kimbledb.server.sources import OwnConnections
 from kimbledb.server.targets import Target, target_of
 
 #: Settings whose value is a list, as the server keeps it.
@@ -39,7 +39,7 @@ class Clone:
     server: str
     #: The statement by which a session becomes one of the role that migrates, or nothing.
     as_role: str
-    #: What it lacks, a line each.
+    #: The objects that it lacks, a line each.
     notes: tuple[str, ...]
     #: Whether its server is thrown away afterwards.
     is_own: bool
@@ -52,7 +52,7 @@ async def cloned(
     """Make a clone, and drop it at the end.
 
     Args:
-        source: What the target says of itself.
+        source: The facts of the target.
         state: The state of its database.
         schema: The statements that make its schema.
         server: The DSN of the server; None for an embedded one.
@@ -81,7 +81,7 @@ class _Maker:
         Args:
             target: A database of the server, which is not touched.
             session: A session of it.
-            source: What the original says of itself.
+            source: The facts of the target.
             state: The state of its database.
             is_own: Whether the server is thrown away afterwards.
         """
@@ -95,9 +95,7 @@ class _Maker:
     @asynccontextmanager
     async def made(self, schema: str, options: Options) -> AsyncIterator[Clone]:
         """Make the clone, and drop what is made on a server that goes on."""
-        address = self._target.address
-        if address is None:
-            raise ConfigurationError("the server is not named by a DSN", hint="pass --server postgresql://user@host/db")
+        address_of_server(self._target)
         look = await self._session.ask(queries.question("rehearse_server"))
         self._check_version(look["version_number"], look["version"])
         name = self._name()
@@ -105,7 +103,7 @@ class _Maker:
             await self._make_roles(look["roles"])
             if name not in _EVERYWHERE:
                 await self._do(f"CREATE DATABASE {quote_identifier(name)} TEMPLATE template0", "no clone can be made")
-            clone = Target(name, OwnConnections(address._replace(database=name)))
+            clone = Target(name, self._target.beside(name).source)
             without = [each for each in self._source.extensions if each not in look["extensions"]]
             # The settings of the dump hold in this session alone.
             async with clone.session(options) as session:
@@ -146,9 +144,9 @@ class _Maker:
         for each in made:
             options = "NOLOGIN"
             if self._is_own:
-                options += "".join(f" {name}" for name, value in each.items() if value is True)
                 # To keep it from what it may not do is left to the target: this server has other superusers.
-                options += " SUPERUSER" if each["name"] == self._source.role else ""
+                its_own = {**each, "SUPERUSER": each["SUPERUSER"] or each["name"] == self._source.role}
+                options += "".join(f" {name}" for name, value in its_own.items() if value is True)
             await self._do(
                 f"CREATE ROLE {quote_identifier(each['name'])} {options}", f"the role {each['name']} is missing"
             )

@@ -1,4 +1,4 @@
-"""What a clone gets beside the schema: the history of the target, and the statistics of its tables. No row of a table."""
+"""Copy the target's history and the statistics of its tables into a clone, and no row of a table."""
 
 from __future__ import annotations
 

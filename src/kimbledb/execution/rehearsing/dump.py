@@ -22,7 +22,7 @@ from kimbledb.server.targets import Target
 
 #: Without the connection strings of subscriptions, and without what only some servers can have.
 _ARGUMENTS = ("--schema-only", "--no-password", "--no-subscriptions", "--no-tablespaces", "--no-security-labels")
-#: How many names a pattern of pg_dump holds.
+#: The number of names a pattern of pg_dump holds.
 _NAMES = 100
 _CLIENT_COMMAND = re.compile(r"^\\(?:un)?restrict\b.*$", re.MULTILINE)
 #: A setting that servers before version 17 do not know.
@@ -30,13 +30,13 @@ _UNKNOWN_SETTING = re.compile(r"set transaction_timeout\b", re.IGNORECASE)
 _OF_EXTENSION = re.compile(
     r"(?:create extension (?:if not exists )?|comment on extension )(?P<name>\"(?:[^\"]|\"\")+\"|\S+)", re.IGNORECASE
 )
-#: What a clone can be without. Other objects need what cannot be made of them.
+#: The objects that a clone may lack. Other objects need those that cannot be recreated.
 _BESIDE = re.compile(
     r"(?:create|alter|comment on|grant|revoke|drop)\b.*\b(?:event trigger|publication|foreign data wrapper|server|user mapping|foreign table"
     r"|default privileges)\b",
     re.IGNORECASE | re.DOTALL,
 )
-#: How many statements go in one message: a transaction holds the locks of all that it makes.
+#: The most statements of one message: a transaction holds the locks of every object that it creates.
 _AT_ONCE = 100
 #: Characters of a statement that a message shows.
 _SHOWN = 80
@@ -49,9 +49,9 @@ async def schema_of(
 
     Args:
         session: A session of the target, which is idle meanwhile.
-        state: What its database says of itself.
-        target: What the session was opened on.
-        options: For the application's name, the lock timeout, and the way past a pooler.
+        state: The state of its database.
+        target: The target on which the session was opened.
+        options: The options with the application's name, the lock timeout, and the DSN past a pooler.
         left_out: The schemas that are not wanted.
 
     Raises:

@@ -35,7 +35,7 @@ async def asked(
     Args:
         session: A session of the target.
         found: The statements.
-        questions: What is asked, by the number of the statement and by the name of what rows break.
+        questions: The questions, by the number of the statement and by the name of the violated constraint.
         path: The target schema and those of extensions.
         reached: The schemas that migrations declare to reach.
     """
@@ -58,7 +58,7 @@ async def asked(
 async def _one(
     session: Session, guard: str, path: Sequence[str], name: str, each: Asked
 ) -> tuple[str | None, str | None]:
-    """Return why a statement will fail, and why that is not known."""
+    """Return the reason why a statement will fail, and the reason why that is not known."""
     try:
         answer = await session.ask(guard + rows.question_of_breaking(path, {name: each.breaking}))
     except PreflightError:

@@ -10,7 +10,7 @@ _SPECIAL = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)|[\"'`{}/]", re.DOTALL)
 _STRINGS = {quote: re.compile(rf"(?:[^{quote}\\\n]|\\.)*", re.DOTALL) for quote in "\"'"}
 _TEMPLATE = re.compile(r"(?:[^`\\$]|\\.|\$(?!\{))*", re.DOTALL)
 _REGEX = re.compile(r"/(?:[^/\\\[\n]|\\.|\[(?:[^\]\\\n]|\\.)*\])+/[a-z]*")
-#: What stands before a regular expression, and not before a division.
+#: The tokens that precede a regular expression and not a division.
 _BEFORE_REGEX = re.compile(r"(?:^|[=(,:\[!&|?{};+~^<>]|=>|\b(?:return|typeof|case|in|of|void|delete))\s*\Z")
 _ESCAPE = re.compile(
     r"\\(?:u\{(?P<point>[0-9a-fA-F]+)\}|u(?P<four>[0-9a-fA-F]{4})|x(?P<two>[0-9a-fA-F]{2})|(?P<one>.))", re.DOTALL

@@ -35,7 +35,7 @@ _CALL = re.compile(r"\s*call\b", re.IGNORECASE)
 _PLACEHOLDER = re.compile(r"\$(\d+)")
 #: The most rows of a table that are held, and of a result that are compared.
 _MOST_HELD, _MOST_RETURNED = 20, 1000
-#: How many executions one message holds.
+#: The number of executions one message holds.
 _AT_ONCE = 1000
 #: The seeds of random(): two that differ before the plan, and the first one again after it.
 _SEEDS = ("0.25", "0.75")
@@ -88,7 +88,7 @@ class OldQueries:
     #: Whether the clone holds rows of the target.
     sampled: bool = False
     breaks: list[BrokenQuery] = field(factory=list)
-    #: How many queries there are.
+    #: The number of queries.
     count: int = 0
     #: The queries that did not work before the plan.
     unfit: list[str] = field(factory=list)

@@ -1,4 +1,4 @@
-"""What an execution of a query gives, and how that of another version of the schema differs. Pure."""
+"""Compare the outcomes of a query on two versions of the schema. Pure."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Tables:
 
 @frozen
 class Outcome:
-    """What one execution gives."""
+    """The outcome of one execution."""
 
     #: SQLSTATE and message of what it meets; None where it works.
     error: tuple[str, str] | None
@@ -112,7 +112,7 @@ class Before:
 
 
 def changed_columns(before: Columns, after: Columns) -> str | None:
-    """Return how the columns of a result differ, or None."""
+    """Return the difference between the columns of two results in words, or None."""
     known, there = ([(name, _SAME_TYPES.get(kind, kind)) for name, kind in each] for each in (before, after))
     if known == there:
         return None
@@ -128,13 +128,13 @@ def changed_columns(before: Columns, after: Columns) -> str | None:
 def difference(
     query: str, columns: Columns, before: Before, after: Outcome, there: Tables, *, fixed: bool
 ) -> str | None:
-    """Return why an execution no longer works as before, or None.
+    """Return the reason why an execution no longer works as before, or None.
 
     Args:
         query: The query.
         columns: The columns of its result.
-        before: What it gave before.
-        after: What it gives now.
+        before: Its outcomes before the plan.
+        after: Its outcome now.
         there: The tables that are there now.
         fixed: Whether the rows lie in the tables in the same order as before, so that LIMIT takes the same ones.
     """
@@ -163,7 +163,7 @@ def described(error: tuple[str, str]) -> str:
 
 
 def _is_new(before: Before, error: tuple[str, str]) -> bool:
-    """Return whether an error is another than before: values that are made up for parameters break rules, as well."""
+    """Whether an error is another than before: values that are made up for parameters break rules, as well."""
     known = [each.error for each in (before.first, before.second) if each.error is not None]
     if not known:
         return True

@@ -65,7 +65,7 @@ def size_of(
     Args:
         estimate: The server's estimate of its rows, or None if it has never counted them.
         pages: The number of its pages.
-        facts: What hangs on it.
+        facts: The facts of the objects that depend on it.
         read: How many pages were read.
         rows: How many rows they hold.
         seconds: How long that took.

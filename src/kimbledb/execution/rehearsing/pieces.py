@@ -1,4 +1,4 @@
-"""What a plan would run, statement by statement, in the transactions in which it would run. Pure."""
+"""The statements of a plan, grouped by the transactions in which they would run. Pure."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ class Stage:
     together: bool = True
     #: Whether the rows of the target are asked what they break. Of a completion the plan has asked them.
     asks: bool = True
-    #: What stands before the first statement.
+    #: The text before the first statement.
     ahead: str = field(default="", repr=False)
 
 
 def stages_of(step: Step, *, hosted: bool) -> list[Stage]:
-    """Return what a run would do for a step.
+    """Return the stages in which a run would carry out a step.
 
     Args:
         step: The step.
@@ -98,7 +98,7 @@ def _completing(migration: Migration, completion: Completion, *, hosted: bool) -
 
 
 def ahead_of(completion: Completion, there: Snapshot, name: str) -> list[Piece]:
-    """Return what a completion runs before its first statement.
+    """Return the statements that a completion runs before its first one.
 
     Args:
         completion: The completion.

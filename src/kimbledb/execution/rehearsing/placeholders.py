@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-#: What may hold no placeholder, and the placeholders of libraries: ``:name``, ``%(name)s``, ``%s`` and ``?``.
+#: Tokens without placeholders, and the placeholders of libraries: ``:name``, ``%(name)s``, ``%s`` and ``?``.
 _TOKEN = re.compile(
     r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$|::|:="
     r"|(?<![\w\]]):(?P<colon>[A-Za-z_]\w*)|%\((?P<named>\w+)\)s|(?P<next>%s)|(?P<percent>%%)|(?P<question>\?[|&]?)",
     re.DOTALL,
 )
-#: What stands before a value. After a value, ``?`` is an operator of jsonb.
+#: The tokens that precede a value. After a value, ``?`` is an operator of jsonb.
 _BEFORE_VALUE = re.compile(
     r"(?:\A|[(,=<>+*/%|&~^!-]|\b(?:and|any|between|by|case|else|i?like|in|limit|not|offset|on|or|select|set|then|values|when|where))\s*\Z",
     re.IGNORECASE,

@@ -1,4 +1,4 @@
-"""Where the queries of an application stand: in lists, in files of SQL, as string literals of programs, or in the server.
+"""The sources of an application's queries: lists, SQL files, string literals of programs, or pg_stat_statements.
 
 Of a program each string literal that begins as a query does is taken. A text that is put together while the program runs
 cannot be read, and is counted.
@@ -23,14 +23,14 @@ from kimbledb.server.codes import INSUFFICIENT_PRIVILEGE
 from kimbledb.server.driver import ServerError
 from kimbledb.server.session import Session
 
-#: What stands for the queries that the target's server has recorded.
+#: The name of the source that reads the queries recorded by the target's server.
 RECORDED = "pg_stat_statements"
 #: The beginning of a query. A single word may be anything: the name of a method, or of a button.
 _BEGINS = re.compile(
     r"\s*(?:(?:--[^\n]*\n|/\*.*?\*/)\s*)*(?:select|insert\s+into|update|delete\s+from|with|merge\s+into|call)\s+\S",
     re.IGNORECASE | re.DOTALL,
 )
-#: What is asked of the server's own catalogs and of history, such as by pg_dump and this library.
+#: Queries of the system catalogs and of history, such as those of pg_dump and this library.
 _OF_CATALOGS = re.compile(
     r"\bmigration_(?:history|log)\b|\bkimbledb|\bpg_catalog\b|\binformation_schema\b|\bset_config\b|\b(?:from|join)\s+pg_",
     re.IGNORECASE,
@@ -52,7 +52,7 @@ class Sources:
     texts: tuple[str, ...] = ()
     #: The place of each query that stands in a program, as ``file:line``.
     places: Mapping[str, str] = field(factory=dict)
-    #: What could not be read, a line each.
+    #: The unreadable sources, a line each.
     notes: tuple[str, ...] = ()
     #: Whether the queries that the target's server has recorded are wanted, too.
     recorded: bool = False

@@ -46,7 +46,7 @@ _ELSEWHERE = "name a server that has it: server=..."
 
 @frozen(eq=False)
 class _Original:
-    """What was read of the target."""
+    """The target as read for the rehearsal."""
 
     state: DatabaseState
     plan: Plan

@@ -16,7 +16,7 @@ from kimbledb.server.driver import ServerError
 from kimbledb.server.search_path import trusted
 from kimbledb.server.session import Session
 
-#: How many rows one question asks for by their keys.
+#: The number of rows one question asks for by their keys.
 _AT_ONCE = 1000
 
 
@@ -28,7 +28,7 @@ class Sampled:
     table: str
     is_partitioned: bool
     columns: Sequence[str]
-    #: The rows as objects of JSON, by what tells them apart.
+    #: The rows as objects of JSON, by table and place in it.
     rows: dict[str, Mapping[str, Any]] = field(factory=dict)
 
     @property

@@ -1,4 +1,4 @@
-"""Runs the statements of a plan on a clone, and looks after each at what it locked, wrote anew and scanned.
+"""Runs the statements of a plan on a clone, and looks after each at the relations that it locked, rewrote and scanned.
 
 Those of a transactional migration run in one transaction, as in a run. A statement that fails since the clone has no rows
 proves nothing: the transaction is begun anew without it. One that fails for another reason fails on the target, too.
@@ -29,24 +29,20 @@ from kimbledb.model.text import one_line
 from kimbledb.planning.forecasts import Effort, TableWork, changes_all, changes_rows, checks_rows, is_open, made_in
 from kimbledb.planning.rehearsed_rows import Asked, RowsSoFar
 from kimbledb.server import queries
-from kimbledb.server.codes import own_code
+from kimbledb.server.codes import ABOUT_ROWS, NEEDS_NO_TRANSACTION, own_code
 from kimbledb.server.driver import ServerError
 from kimbledb.server.loops import END_OF_SCRIPT
 from kimbledb.server.session import Session
 from kimbledb.server.settings import PINNED_FOR_QUESTIONS, pin
 
-#: What may give a rule to columns of a type.
+#: The commands that may add a rule to columns of a type.
 _OF_TYPES = re.compile(r"(?:alter\s+domain|do)\b", re.IGNORECASE)
-#: What may change rows, so that a deferred constraint fails at the end.
+#: The commands that may change rows, so that a deferred constraint fails at COMMIT.
 _CHANGES = re.compile(r"(?:insert|update|delete|merge|with|select|do|call)\b", re.IGNORECASE)
 _SAVEPOINT = "kimbledb_sight"
-#: The SQLSTATEs of "cannot run inside a transaction block" and of "invalid transaction termination".
-_WANTS_NO_TRANSACTION = frozenset({"25001", "2D000"})
-#: The classes of SQLSTATEs of statements that want rows: cardinality, values, constraints, an exception of a block.
-_OF_ROWS = frozenset({"21", "22", "23", "P0"})
-#: What changes tables: without rows it does so, too.
+#: The commands that change tables, also without rows.
 _DEFINES = re.compile(r"(?:alter|create)\b", re.IGNORECASE)
-#: How the reason begins of what fails on rows of the sample.
+#: The prefix of the reason, if a statement fails on rows of the sample.
 ON_ROWS = "it fails on rows of the target"
 HISTORY = frozenset(preflight.HISTORY)
 _FOREIGN_KEY = "23503"
@@ -66,9 +62,9 @@ class Ran:
     error: str | None = None
     #: The error by which it failed for want of rows.
     wants_rows: str | None = None
-    #: What it asks of the rows of the target, by the name of what they break.
+    #: Its questions about the rows of the target, by the name of the violated constraint.
     asked: Mapping[str, Asked] = field(factory=dict)
-    #: What of it cannot be asked.
+    #: The questions that cannot be asked.
     unknown: tuple[str, ...] = ()
 
 
@@ -93,7 +89,7 @@ class Rehearser:
     found: list[RehearsedStatement] = field(factory=list)
     #: The tables that were there before the plan, by oid.
     origin: Sight = field(init=False, factory=Sight)
-    #: What is asked of the rows of the target, by the number of the statement in ``found``.
+    #: The questions about the rows of the target, by the number of the statement in ``found``.
     asked: dict[int, Mapping[str, Asked]] = field(factory=dict)
     #: Whether the clone holds rows of the target.
     sampled: bool = False
@@ -105,17 +101,17 @@ class Rehearser:
     filled: frozenset[str] = frozenset()
     #: Whether any table of the target holds rows.
     holds_rows: bool = False
-    #: What each statement has to do there, by its number in ``found``; nothing of one that fails.
+    #: The work of each statement there, by its number in ``found``; none for a failing one.
     efforts: dict[int, Effort] = field(factory=dict)
     #: The rows of the target by now; None where no table holds any.
     _rows: RowsSoFar | None = field(init=False, default=None)
-    #: Whether statements that asked nothing changed the tables since, and which tables they wrote anew.
+    #: Whether statements that asked nothing changed the tables since, and which tables they rewrote.
     _behind: bool = field(init=False, default=False)
     _rewritten: set[int] = field(init=False, factory=set)
     _transactions: int = 0
     #: The names of functions that are not the server's own.
     _functions: set[str] = field(init=False, factory=set)
-    #: What was there before the migration that runs.
+    #: The objects that existed before the running migration.
     _there: Sight = field(init=False, factory=Sight)
 
     async def begin(self) -> None:
@@ -138,12 +134,12 @@ class Rehearser:
         self._there = await self._look()
         if step.completion is not None and step.completion.conflicts:
             why = "; ".join(step.completion.conflicts)
-            self._fail(Piece("", "", step.migration.file("apply")), step, f"the plan is in conflict: {why}")
+            self._fail(step, f"the plan is in conflict: {why}")
             return
         try:
             stages = stages_of(step, hosted=self.hosted)
         except ValueError as error:
-            self._fail(Piece("", "", step.migration.file("apply")), step, f"it cannot be told apart: {error}")
+            self._fail(step, f"it cannot be told apart: {error}")
             return
         for stage in stages:
             if self.stopped:
@@ -156,13 +152,13 @@ class Rehearser:
                 ahead = await self._ahead(step) if step.completion is not None else []
                 await self._together(step, evolve(stage, pieces=(*ahead, *stage.pieces)))
 
-    def _fail(self, piece: Piece, step: Step, why: str) -> None:
+    def _fail(self, step: Step, why: str) -> None:
         self.stopped = True
-        statement = RehearsedStatement(migration=step.name, file=piece.file, line=piece.line, will_fail=why)
-        self.found.append(statement)
+        file = step.migration.file("apply")
+        self.found.append(RehearsedStatement(migration=step.name, file=file, line=None, will_fail=why))
 
     async def _ahead(self, step: Step) -> list[Piece]:
-        """Return what a completion runs before its first statement, by what is there now."""
+        """Return the statements that a completion runs before its first one, by the objects that exist now."""
         assert step.completion is not None
         there = await snapshot.take(self.session, self.schema, self.messages.path, reached=step.migration.reaches)
         return ahead_of(step.completion, there, step.migration.file("apply"))
@@ -173,9 +169,9 @@ class Rehearser:
         """Run statements in one transaction, and return whether the server lets them run in one."""
         self._transactions += 1
         wanting: dict[int, ServerError] = {}
-        #: What stops a statement on rows of the sample, without which it ran then.
+        #: The error of a statement on rows of the sample, without which it then ran.
         broken: dict[int, str | None] = {}
-        #: What was seen of statements before rows of the sample were taken away.
+        #: The observations of statements before rows of the sample were removed.
         kept: dict[int, Ran] = {}
         rows = self._rows
         while True:
@@ -186,7 +182,7 @@ class Rehearser:
                     ran.append(each)
             except _Fails as failure:
                 error, number = failure.error, _blamed(failure.number, stage.pieces, wanting)
-                if not stage.together and error.sqlstate in _WANTS_NO_TRANSACTION:
+                if not stage.together and error.sqlstate in NEEDS_NO_TRANSACTION:
                     self._transactions -= 1
                     return False
                 if _wants_rows(error) and number not in wanting:
@@ -304,7 +300,7 @@ class Rehearser:
             return Ran(piece, error=_on_rows(error))
         return Ran(piece, wants_rows=_described(error))
 
-    # What is seen.
+    # Observations.
 
     async def _look(self) -> Sight:
         """Look at everything where no transaction is open."""
@@ -326,7 +322,7 @@ class Rehearser:
     async def _ask_rows(
         self, stage: Stage, piece: Piece, seen: Seen, after: Sight, *, inside: bool
     ) -> tuple[Mapping[str, Asked], tuple[str, ...]]:
-        """Return what a statement asks of the rows of the target, and what cannot be asked."""
+        """Return the questions of a statement about the rows of the target, and those that cannot be asked."""
         if self._rows is None:
             return {}, ()
         self._rows = self._rows.changed(self._names(after.changed_rows, after))
@@ -399,7 +395,7 @@ class Rehearser:
             self.found.append(statement)
 
     def _effort(self, ran: Ran) -> Effort:
-        """Return what a statement has to do to the tables of the target."""
+        """Return the work of a statement on the tables of the target."""
         seen, piece = ran.seen, ran.piece
         works = []
         changed: set[int] = set()
@@ -445,7 +441,7 @@ def _unknown(ran: Ran) -> Iterator[str]:
 
 
 def _wants_rows(error: ServerError) -> bool:
-    return own_code(error) is None and error.sqlstate[:2] in _OF_ROWS
+    return own_code(error) is None and error.sqlstate[:2] in ABOUT_ROWS
 
 
 def _on_rows(error: ServerError) -> str:
@@ -453,7 +449,7 @@ def _on_rows(error: ServerError) -> str:
 
 
 def _is_of_sample(error: ServerError) -> bool:
-    """Return whether a statement fails on a sample as on all rows. A key may refer to a row that is not in the sample."""
+    """Whether a statement fails on a sample as on all rows. A key may refer to a row that is not in the sample."""
     return error.sqlstate[:2] in ("21", "22", "23") and error.sqlstate != _FOREIGN_KEY
 
 

@@ -1,4 +1,4 @@
-"""What a session has locked, written anew and scanned: seen in the catalogs after each statement, and not read off the SQL."""
+"""Locks, rewrites and scans of a session, read from the system catalogs after each statement and not guessed from its SQL."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CLUSTERS = re.compile(r"\bcluster\b", re.IGNORECASE)
 #: The kinds of relations that hold rows.
 _WITH_ROWS = frozenset("rpm")
 _INDEXES = frozenset("iI")
-#: What a statement that runs in no transaction locks its tables with: its locks are gone when it ends.
+#: The lock modes of statements that run outside of a transaction, whose locks are gone when they end.
 _OUTSIDE = (
     (re.compile(r"vacuum\s+(?:\([^)]*\bfull\b|full\b)|cluster\b", re.IGNORECASE), _STRONGEST),
     (re.compile(r"reindex\b(?!.*\bconcurrently\b)", re.IGNORECASE | re.DOTALL), _STRONGEST),
@@ -42,7 +42,7 @@ class Relation:
     #: The number of the file with its rows, or None where it has none.
     file: int | None
     tablespace: int
-    #: How often it was read from end to end in this transaction.
+    #: The number of times that it was read from end to end in this transaction.
     scans: int
     #: The table of an index.
     table: int | None
@@ -67,7 +67,7 @@ class Sight:
 
 @frozen
 class Seen:
-    """What a statement did to the relations that were there before its migration."""
+    """The effects of a statement on the relations that existed before its migration."""
 
     #: The strongest mode in which each is locked, by oid.
     locks: Mapping[int, str] = field(factory=dict)
@@ -75,9 +75,9 @@ class Seen:
     scans: tuple[int, ...] = ()
     #: The tables whose columns, constraints or unique indexes it changed.
     ruled: tuple[int, ...] = ()
-    #: How often it read each of ``scans``.
+    #: The number of times that it read each of ``scans``.
     reads: Mapping[int, int] = field(factory=dict)
-    #: How many indexes it built on tables that it did not write anew.
+    #: The number of indexes it built on tables that it did not rewrite.
     built: Mapping[int, int] = field(factory=dict)
     #: The tables whose rows it looked for in another table.
     keyed: tuple[int, ...] = ()
@@ -95,7 +95,7 @@ def question(*, everything: bool) -> str:
 
 
 def sight_of(answer: Mapping[str, Any]) -> Sight:
-    """Return what was seen.
+    """Return the sight that an answer holds.
 
     Args:
         answer: The answer to ``question()``.
@@ -112,13 +112,13 @@ def sight_of(answer: Mapping[str, Any]) -> Sight:
 
 
 def seen_inside(there: Sight, begin: Sight, before: Sight, after: Sight, piece: Piece) -> Seen:
-    """Return what a statement did in a transaction. Pure.
+    """Return the effects of a statement in a transaction. Pure.
 
     Args:
-        there: What was there before the migration.
-        begin: What was there at the begin of the transaction.
-        before: What the transaction had locked before the statement.
-        after: What it has locked now.
+        there: The sight before the migration.
+        begin: The sight at the begin of the transaction.
+        before: The relations that the transaction had locked before the statement.
+        after: Those that it has locked now.
         piece: The statement.
     """
     rewrites, scans, ruled, keyed = [], [], [], []
@@ -159,12 +159,12 @@ def seen_inside(there: Sight, begin: Sight, before: Sight, after: Sight, piece: 
 
 
 def seen_outside(there: Sight, before: Sight, after: Sight, piece: Piece) -> Seen:
-    """Return what a statement did that ran in no transaction: by its kind, and by the files that it made. Pure.
+    """Return the effects of a statement that ran in no transaction: by its kind, and by the files that it made. Pure.
 
     Args:
-        there: What was there before the migration.
-        before: What was there before the statement.
-        after: What is there now.
+        there: The sight before the migration.
+        before: The sight before the statement.
+        after: The sight now.
         piece: The statement.
     """
     names = statements.names_in(piece.text)
@@ -208,7 +208,7 @@ def named(oids: Iterable[int], there: Sight, schema: str) -> dict[int, str]:
 
     Args:
         oids: The relations.
-        there: What was there then.
+        there: The sight before the migration.
         schema: The target schema, whose name is left out.
     """
     found = ((oid, there.relations[oid]) for oid in oids)
@@ -216,7 +216,7 @@ def named(oids: Iterable[int], there: Sight, schema: str) -> dict[int, str]:
 
 
 def _built(table: int, begin: Sight, before: Sight, after: Sight) -> int:
-    """Return how many indexes of a table were built."""
+    """Return the number of indexes of a table that were built."""
     count = 0
     for oid, now in after.relations.items():
         if now.table == table and now.kind in _INDEXES:
@@ -226,7 +226,7 @@ def _built(table: int, begin: Sight, before: Sight, after: Sight) -> int:
 
 
 def _reads_an_index(table: int, begin: Sight, before: Sight, after: Sight) -> bool:
-    """Return whether an index of a table was read."""
+    """Whether an index of a table was read."""
     for oid, now in after.relations.items():
         if now.table == table and now.kind in _INDEXES:
             was = before.relations.get(oid) or begin.relations.get(oid)

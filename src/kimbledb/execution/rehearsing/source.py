@@ -1,4 +1,4 @@
-"""What a clone of a database needs: asked of the target in one read-only question, without any row of a table."""
+"""Read from the target, in one read-only query and without any row of a table, the facts that a clone needs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kimbledb.server.session import Session
 
 @frozen(eq=False)
 class Source:
-    """What the target says of itself."""
+    """The target's facts for a clone."""
 
     #: The role that migrates.
     role: str
@@ -47,7 +47,7 @@ class Source:
 
 
 async def look(session: Session, plan: Plan, schema: str, reached: Iterable[str]) -> Source:
-    """Ask the target what a clone needs.
+    """Read the facts that a clone needs from the target.
 
     Args:
         session: A session of the target.

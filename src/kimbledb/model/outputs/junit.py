@@ -17,7 +17,7 @@ class JUnitCase(NamedTuple):
     suite: str
     name: str
     seconds: float
-    #: What failed, or None.
+    #: The failure, or None.
     message: str | None
     #: The reason why it was not tried, or None.
     skipped: str | None

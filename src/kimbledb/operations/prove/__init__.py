@@ -18,6 +18,7 @@ from kimbledb.model.clock import stopwatch
 from kimbledb.model.evidence import Evidence
 from kimbledb.model.migration import Migration
 from kimbledb.model.plan import Plan
+from kimbledb.model.state import PLATFORMS
 from kimbledb.operations.declare import out_of_step
 from kimbledb.operations.prove.bench import OF_THE_SERVER, OPTIONS, SCHEMA, Bench
 from kimbledb.operations.prove.cycle import Cycle, State
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from kimbledb.execution.command import Invocation
 
 GROUPS = ()
+EXAMPLE = "kimbledb prove migrations --platform bare"
 
 
 async def prove(
@@ -60,7 +62,7 @@ async def prove(
             None for private embedded servers of both platforms.
         platform: ``bare`` or ``hosted``, to try them on an embedded server of that platform alone; None for both.
         cuts: The number of places in its scripts at which each migration is interrupted. None for each statement.
-        progress: Called with a ``Proved`` event for each thing that was tried; None for nobody.
+        progress: Called with a ``Proved`` event for each thing that was tried. None for no notifications.
 
     Returns:
         Everything that was tried, and what failed. ``report.ok`` says whether nothing did.
@@ -102,7 +104,7 @@ class _Proving:
         server: str | None,
         hosted: bool | None,
         cuts: int | None,
-        told: Callable[[CatalogCase], None],
+        on_case: Callable[[CatalogCase], None],
     ) -> None:
         """Take the wishes of a call.
 
@@ -111,13 +113,13 @@ class _Proving:
             server: As for ``prove()``.
             hosted: Whether the one platform is the hosted one; None for both, or for that of the server.
             cuts: As for ``prove()``.
-            told: Called with each case.
+            on_case: Called with each case.
         """
         self._catalog = catalog
         self._server = server
         self._hosted = hosted
         self._cuts = cuts
-        self._told = told
+        self._on_case = on_case
         self.cases: list[CatalogCase] = []
         self.notes: list[str] = []
         self.version = ""
@@ -133,11 +135,11 @@ class _Proving:
             self._compare(learned)
         elif learned:
             self.notes.append(
-                "no migration is declared: `kimbledb declare` records what each makes; more is proven then"
+                "no migration is declared: `kimbledb declare` records what each makes; more is proved then"
             )
 
     async def _learned(self) -> list[Learned]:
-        """Return what the migrations do on each platform on which they run, or nothing if they fail on both."""
+        """Return the effects of the migrations on each platform on which they run, or nothing if they fail on both."""
         try:
             learned = await learn(
                 self._catalog, list(self._catalog), self._server, attribute=False, hosted=self._hosted
@@ -145,7 +147,7 @@ class _Proving:
         except OF_THE_SERVER:
             raise
         except KimbleDBError:
-            return []  # the cycle comes upon it, too, and names it
+            return []  # the cycle meets it, too, and names it
         self.notes += [note for each in learned for note in each.notes]
         return learned
 
@@ -157,11 +159,11 @@ class _Proving:
             case = CatalogCase(
                 migration=migration.name,
                 kind=Proof.DECLARED,
-                platform=" and ".join("hosted" if each.hosted else "bare" for each in learned),
+                platform=" and ".join(PLATFORMS[each.hosted] for each in learned),
                 message="; ".join(found) + "; run `kimbledb declare`" if found else None,
             )
             self.cases.append(case)
-            self._told(case)
+            self._on_case(case)
 
     async def _on_platform(self, databases: Throwaway, *, hosted: bool, first: bool) -> None:
         """Try everything on one platform.
@@ -174,7 +176,7 @@ class _Proving:
         async with databases.database() as target, target.session(OPTIONS) as session:
             state = await history.look(session, SCHEMA)
         self.version = state.server_version
-        bench = Bench(self._catalog, databases, hosted=hosted or state.hosted, told=self._told)
+        bench = Bench(self._catalog, databases, hosted=hosted or state.hosted, on_case=self._on_case)
         try:
             for prefer, only in branches(self._catalog, list(self._catalog)):
                 if only is not None and only.default_when == "hosted" and not bench.hosted:
@@ -235,7 +237,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("directory", nargs="?", metavar="DIR", help="the folder of migrations (the built-in ones)")
     parser.add_argument(
-        "--catalog", action="append", metavar="DIR", help="the same; each further one builds on those before it"
+        "--catalog", action="append", metavar="DIR", help="the same as DIR; each further one builds on those before it"
     )
     parser.add_argument("--server", metavar="DSN", help="try them on this server (embedded ones, bare and hosted)")
     parser.add_argument("--platform", choices=("bare", "hosted"), help="try them on that platform alone (both)")
@@ -257,7 +259,10 @@ def _cuts(text: str) -> int | None:
 
 
 async def command(invocation: Invocation) -> int:
-    """Try every migration on throwaway databases: the way back, interrupted, beside rows, in other orders."""
+    """Try every migration on throwaway databases: the way back, interrupted, beside rows, in other orders.
+
+    The exit code is 1 if one of them fails.
+    """
     given = invocation.given
     if given.directory is not None:
         given.catalog = [*(given.catalog or ()), given.directory]

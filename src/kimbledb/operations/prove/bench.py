@@ -25,6 +25,7 @@ from kimbledb.model.names import quote_literal
 from kimbledb.model.objects import DatabaseObject, Key
 from kimbledb.model.reports import MigrationReport
 from kimbledb.model.snapshot import Snapshot
+from kimbledb.model.state import PLATFORMS
 from kimbledb.operations.adopt import Adoption
 from kimbledb.operations.migrate import Executor
 from kimbledb.operations.rollback import Rollback
@@ -40,12 +41,12 @@ OPTIONS = Options(deadline=86_400.0, application_name="kimbledb prove")
 SCHEMA = "public"
 #: Every table that holds rows is a large one.
 LARGE = evolve(OPTIONS, large_table=1)
-#: What a server, and not a migration, is the cause of.
+#: Errors whose cause is a server, not a migration.
 OF_THE_SERVER = (ConfigurationError, ConnectionLostError, EmbeddedServerError)
 
 
 class Broken(Exception):
-    """What was tried does not hold. The text says why."""
+    """A trial failed. The text gives the reason."""
 
 
 class Untried(Exception):
@@ -54,7 +55,7 @@ class Untried(Exception):
 
 @frozen
 class Look:
-    """What a schema holds."""
+    """The contents of a schema."""
 
     objects: Snapshot
     #: For each table its number of rows and a hash of them, and the position of each sequence.
@@ -66,7 +67,7 @@ class Look:
 
         Args:
             before: The other one.
-            words: What it means that they are not.
+            words: The meaning of a difference.
 
         Raises:
             Broken: They are not.
@@ -74,13 +75,12 @@ class Look:
         if difference := self.objects.since(before.objects):
             raise Broken(f"{words}:\n{difference}")
 
-    def rows_since(self, before: Look, words: str, *, whole: bool = False) -> None:
+    def rows_since(self, before: Look, words: str) -> None:
         """Check that each table of another look is there with as many rows.
 
         Args:
             before: The other one.
-            words: What it means that it is not.
-            whole: Whether the rows must be the same.
+            words: The meaning of a difference.
 
         Raises:
             Broken: A table is not there, or has another number of rows.
@@ -92,15 +92,13 @@ class Look:
                     raise Broken(f"{words}: the rows of table {name} are gone")
             elif now["rows"] != held["rows"]:
                 raise Broken(f"{words}: table {name} held {held['rows']} rows, and holds {now['rows']}")
-            elif whole and now["whole"] != held["whole"]:
-                raise Broken(f"{words}: rows of table {name} have other values")
 
 
 class Bench:
     """The databases of one platform."""
 
     def __init__(
-        self, catalog: Catalog, databases: Throwaway, *, hosted: bool, told: Callable[[CatalogCase], None]
+        self, catalog: Catalog, databases: Throwaway, *, hosted: bool, on_case: Callable[[CatalogCase], None]
     ) -> None:
         """Take a server.
 
@@ -108,19 +106,19 @@ class Bench:
             catalog: The migrations.
             databases: Makes databases on the server.
             hosted: Whether they are those of a hosted platform.
-            told: Called with each case that was tried.
+            on_case: Called with each case that was tried.
         """
         self.catalog = catalog
         self.databases = databases
         self.hosted = hosted
         self.cases: list[CatalogCase] = []
-        self._told = told
+        self._on_case = on_case
         self._slots = asyncio.Semaphore(max(2, min(8, os.cpu_count() or 2)))
 
     @property
     def platform(self) -> str:
         """The platform in a word."""
-        return "hosted" if self.hosted else "bare"
+        return PLATFORMS[self.hosted]
 
     async def case(
         self, migration: Migration, kind: Proof, work: Callable[[], Awaitable[None]], detail: str = ""
@@ -128,10 +126,10 @@ class Bench:
         """Try something, and note how it ends.
 
         Args:
-            migration: Of which it is tried.
-            kind: What is tried.
+            migration: The migration.
+            kind: The kind of case.
             work: Tries it: it raises ``Broken``, ``Untried`` or an error of a call.
-            detail: What exactly is tried.
+            detail: The case in words, beside its kind.
         """
         message = skipped = None
         clock = stopwatch()
@@ -144,7 +142,7 @@ class Bench:
         except OF_THE_SERVER:
             raise
         except KimbleDBError as error:
-            message = str(error)
+            message = error.text
         return self.note(migration, kind, detail, message=message, skipped=skipped, seconds=clock())
 
     def note(
@@ -168,7 +166,7 @@ class Bench:
             seconds=seconds,
         )
         self.cases.append(case)
-        self._told(case)
+        self._on_case(case)
         return case
 
     async def together(self, cases: Iterable[Awaitable[object]]) -> None:
@@ -206,7 +204,7 @@ class Bench:
             async with target.source.lend(target.label, OPTIONS) as connection:
                 yield Target(target.label, LentConnection(connection))
 
-    # What is done in them.
+    # Actions.
 
     async def apply(
         self,
@@ -260,7 +258,7 @@ class Bench:
                 await database.commit(migration)
 
     async def fill(self, target: Target, objects: Mapping[Key, DatabaseObject], row_count: int | None = None) -> None:
-        """Insert sample rows into all tables, whatever is in them.
+        """Insert sample rows into all tables, beside any that they hold.
 
         Args:
             target: The database.
@@ -276,10 +274,10 @@ class Bench:
             path = session.path(Site.of(state, SCHEMA, self.catalog).path)
             await session.send(f"BEGIN;\n{session.settings()}{path}{text}COMMIT;\n")
 
-    # What is looked at in them.
+    # Queries.
 
     async def look(self, target: Target) -> Look:
-        """Return what the schema holds."""
+        """Return the contents of the schema."""
         async with target.session(OPTIONS) as session:
             state = await history.look(session, SCHEMA)
             path = state.search_path(SCHEMA, self.catalog.extensions)

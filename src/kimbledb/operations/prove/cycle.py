@@ -131,7 +131,7 @@ class Cycle:
         try:
             return self._migration.no_rollback
         except CatalogError as error:
-            return str(error)
+            return error.text
 
     def _places(self) -> Iterator[tuple[int, str]]:
         """Yield the number of statements before each place at which it is interrupted, and the place as ``file:line``."""
@@ -219,15 +219,17 @@ class Cycle:
         try:
             await self._bench.apply(copy, self._migration, self._prefer, options=options)
         except DataLossError as error:
-            raise Broken(f"it loses rows or values that its tables may hold, and does not say so: {error}") from error
+            raise Broken(
+                f"it loses rows or values that its tables may hold, and does not say so: {error.text}"
+            ) from error
         except ConflictingObjectsError as error:  # before anything was touched
             if self._migration.demands is None:
                 raise Broken(
-                    f'it stops at rows that its tables may hold, and does not say so (demands = "..."): {error}'
+                    f'it stops at rows that its tables may hold, and does not say so (demands = "..."): {error.text}'
                 ) from error
             return False
         except KimbleDBError as error:
-            raise Broken(f"it fails on rows that its tables may hold: {error}") from error
+            raise Broken(f"it fails on rows that its tables may hold: {error.text}") from error
         return True
 
     async def _checks(self) -> None:

@@ -39,7 +39,7 @@ class Orders:
         """Apply each migration after nothing but what it requires, and all of them in other orders.
 
         Args:
-            end: What the schema holds at the end of the plan's own order; None if that was not reached.
+            end: The contents of the schema at the end of the plan's own order; None if that was not reached.
         """
         if not self._free:
             return
@@ -74,7 +74,7 @@ class Orders:
             if end is None and failed is not at:
                 skipped = f"it requires {failed.name}, which failed"
             else:
-                at, message = failed, str(error)
+                at, message = failed, error.text
         self._bench.note(at, Proof.ORDER, name, message=message, skipped=skipped, seconds=clock())
 
 

@@ -16,7 +16,8 @@ from kimbledb.planning.completion.scope import Scope
 from kimbledb.planning.completion.types import Types
 from kimbledb.planning.fold import relation_of, split
 from kimbledb.planning.later_rows import LaterRows
-from kimbledb.planning.set_aside import copies, target_of
+from kimbledb.planning.set_aside import copies
+from kimbledb.planning.writer.constraints import refers_to
 from kimbledb.planning.writer.names import identifier, own_name
 
 #: The number of a row among those that a uniqueness takes for the same.
@@ -42,7 +43,7 @@ def with_copies(rows: LaterRows, scope: Scope, types: Types) -> LaterRows:
             for key, facts in declared.items()
             if key[0] in ("column", "constraint", "index") and relation_of(key, facts) == table
         ]
-        targets = {each.key: target_of(each.facts or {}) for each in rules}
+        targets = {each.key: refers_to(each.facts or {}) for each in rules}
         rows = _accepted(rows, table, (each for each in rules if targets[each.key] is None))
         if scope.has_begun:  # a script may insert the rows that these refer to, ahead of the copies
             rows = _accepted(rows, table, (each for each in rules if targets[each.key] is not None))

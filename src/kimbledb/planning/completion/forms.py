@@ -8,7 +8,7 @@ from functools import cached_property
 from attrs import field, frozen
 
 from kimbledb.model.names import words_in
-from kimbledb.model.objects import Fact, Facts, Key, quoted, words
+from kimbledb.model.objects import Fact, Facts, Key, quoted, without, words
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning import ids
 from kimbledb.planning.closed import without_counter
@@ -39,9 +39,9 @@ class LaterForms:
     scope: Scope
     #: The schema under its later names.
     found: Snapshot
-    #: What its rows allow.
+    #: The completions that its rows allow.
     rows: Rows = field(factory=Rows)
-    #: What is left, and what is in conflict, is noted here.
+    #: Collects objects that are left and conflicts.
     noted: Noted = field(factory=Noted)
 
     def of(self, item: FoldedObject, there: Facts | None) -> Facts | None:
@@ -77,7 +77,7 @@ class LaterForms:
             return None
         if kind == "column" and (why := self._may_be_null(name, facts)):
             self.noted.left[item.key] = f"it may be NULL: {why}"
-            return _without(facts, "not_null", "not_null_name")
+            return without(facts, "not_null", "not_null_name")
         return facts
 
     def _may_be_null(self, column: str, facts: Facts) -> str | None:
@@ -105,7 +105,7 @@ class LaterForms:
         if kind == "column":
             return self._changed_column(item, there, earlier)
         if kind == "constraint" and not comparison.declared and comparison.found.keys() == {"not_valid"}:
-            return _without(there, "not_valid")
+            return without(there, "not_valid")
         if (
             kind == "constraint"
             and not ("check" in declared and "check" in there)
@@ -120,7 +120,7 @@ class LaterForms:
             return _with_more(there, comparison.declared)
         if kind == "type" and "labels" in declared and "labels" in there:
             return {**there, "labels": _with_labels(texts(there, "labels"), texts(declared, "labels"))}
-        return {**_without(there, *comparison.found), **comparison.declared}
+        return {**without(there, *comparison.found), **comparison.declared}
 
     def _compared(self, item: FoldedObject, declared: Facts, there: Facts) -> Comparison:
         """Compare facts of an object, with the form that history records."""
@@ -169,9 +169,9 @@ class LaterForms:
             self.noted.left[item.key] = f"it is {there.get('type')}, as what a foreign key ties it to"
         facts = there
         if "generated" in there and "virtual" not in there and not _ORIGIN & declared.keys():
-            facts = _without(facts, "generated")  # which keeps its values, and lets an INSERT give it one
+            facts = without(facts, "generated")  # which keeps its values, and lets an INSERT give it one
         if self._takes_default(item, there, earlier):
-            facts = _without(facts, "default") | ({"default": declared["default"]} if "default" in declared else {})
+            facts = without(facts, "default") | ({"default": declared["default"]} if "default" in declared else {})
         if there.get("not_null") and not declared.get("not_null"):
             whole = self.scope.whole.objects.get(item.key, item).each.facts or {}
             demanded = wants_value(there) and not whole.get("not_null") and item.each.name not in self._never_null
@@ -235,16 +235,12 @@ def nullable(facts: Facts) -> dict[str, Fact]:
     Args:
         facts: Its facts before.
     """
-    return _without(facts, "not_null", "not_null_name", "not_null_options")
+    return without(facts, "not_null", "not_null_name", "not_null_options")
 
 
 def _is_unique(facts: Facts) -> bool:
     """Return whether a constraint or an index lets no two rows be alike."""
     return bool(facts.get("unique")) or str(facts.get("key", "")).startswith(("PRIMARY KEY", "UNIQUE"))
-
-
-def _without(facts: Facts, *names: str) -> dict[str, Fact]:
-    return {name: fact for name, fact in facts.items() if name not in names}
 
 
 def _key_in_place_of(name: str, facts: Facts, found: Snapshot) -> str | None:
@@ -265,8 +261,8 @@ def _key_in_place_of(name: str, facts: Facts, found: Snapshot) -> str | None:
 
 def _with_more(there: Facts, declared: Facts) -> Facts:
     """Return the privileges of a role with the declared ones."""
-    may, more = (tuple(each) if isinstance(each := facts.get("may"), tuple) else () for facts in (there, declared))
-    return {**there, **declared, "may": tuple(dict.fromkeys((*may, *more)))} if may or more else {**there, **declared}
+    may = dict.fromkeys((*texts(there, "may"), *texts(declared, "may")))
+    return {**there, **declared, "may": tuple(may)} if may else {**there, **declared}
 
 
 def _with_labels(there: Sequence[str], declared: Sequence[str]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What one completion notes on its way: what it leaves as it is, and what it cannot reach."""
+"""The notes of one completion: objects that it leaves as they are, and objects that it cannot reach."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Noted:
     left: dict[Key, str] = field(factory=dict)
     #: The columns that keep the default from before.
     defaults: list[str] = field(factory=list)
-    #: What is in conflict, once each.
+    #: The conflicts, once each.
     conflicts: dict[str, None] = field(factory=dict)
     #: The tables that hold what is in conflict.
     tables: set[str] = field(factory=set)

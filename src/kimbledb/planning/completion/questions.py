@@ -1,4 +1,4 @@
-"""What the rows must be asked before a migration is completed: what they hold, and which of them break what is declared."""
+"""The questions about rows before a completion: their values, and violations of declared constraints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the rows of a schema allow: the answers to ``kimbledb.planning.completion.questions``."""
+"""The answers to ``kimbledb.planning.completion.questions``: the completions that the rows of a schema allow."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from attrs import field, frozen
 
 @frozen
 class Rows:
-    """What the rows of a schema allow."""
+    """The completions that the rows of a schema allow."""
 
     #: The tables that hold rows.
     filled: frozenset[str] = frozenset()
@@ -17,7 +17,7 @@ class Rows:
     null: frozenset[str] = frozenset()
     #: The materialized views that are filled.
     populated: frozenset[str] = frozenset()
-    #: How many rows break what is declared, by the name in ``Questions.breaking``; those without any are left out.
+    #: The number of rows that violate a declaration, by the name in ``Questions.breaking``; declarations without any are left out.
     breaking: Mapping[str, int] = field(factory=dict)
-    #: What of ``Questions.breaking`` the rows cannot be asked now, each with the reason.
+    #: The entries of ``Questions.breaking`` that cannot be asked now, each with the reason.
     undecided: Mapping[str, str] = field(factory=dict)

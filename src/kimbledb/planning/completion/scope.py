@@ -1,4 +1,4 @@
-"""What a migration must bring to a schema that holds a part of it, and the names that are there for it."""
+"""The part of a migration that a schema lacks, and the existing names that it can use."""
 
 from __future__ import annotations
 
@@ -83,21 +83,21 @@ class Scope:
     #: All migrations of the catalog: what one of them declares is nobody else's. None for those above.
     catalog: Sequence[Migration] | None = None
 
-    # What is declared.
+    # Declared objects.
 
     @cached_property
     def fold(self) -> Fold:
-        """What the applied migrations and this one together declare."""
+        """The declarations of the applied migrations and of this one."""
         return fold(self.migrations, hosted=self.hosted)
 
     @cached_property
     def whole(self) -> Fold:
-        """What all migrations of the catalog declare."""
+        """The declarations of all migrations of the catalog."""
         return self.fold if self.catalog is None else fold(self.catalog, hosted=self.hosted)
 
     @cached_property
     def declared(self) -> dict[Key, FoldedObject]:
-        """What no other hand made: what all migrations declare, and what those up to this one do and a later one takes back."""
+        """Objects of the catalog itself: declared by any migration, or made up to this one and dropped by a later one."""
         return {**self.fold.objects, **self.whole.objects}
 
     @cached_property
@@ -127,7 +127,7 @@ class Scope:
         """
         return key[0] == "column" and ("view", split(key[1])[0]) in self.fold.objects
 
-    # What is there, and under which names.
+    # Existing objects, and their names.
 
     @cached_property
     def aside(self) -> Aside:
@@ -176,7 +176,7 @@ class Scope:
         """
         return self.names_now.get(item.key, item.each.name) != item.each.name
 
-    # What is brought.
+    # Objects to bring.
 
     @cached_property
     def objects(self) -> dict[Key, FoldedObject]:

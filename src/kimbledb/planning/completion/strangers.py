@@ -1,4 +1,4 @@
-"""What another hand left: columns that nothing fills become nullable, and what is open in a closed catalog is closed."""
+"""Adapt objects of unknown origin: columns that nothing fills become nullable; in a closed catalog open access is closed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kimbledb.planning.writer.names import texts
 
 
 def let_be_null(scope: Scope, found: Snapshot, objects: dict[Key, Facts]) -> tuple[str, ...]:
-    """Let columns be NULL that are not declared NOT NULL and get no value by themselves; return their names.
+    """Drop NOT NULL from columns that do not declare it and get no value by themselves; return their names.
 
     Args:
         scope: The migration.
@@ -31,7 +31,7 @@ def let_be_null(scope: Scope, found: Snapshot, objects: dict[Key, Facts]) -> tup
         for key, facts in objects.items()
         if key[0] == "column" and not facts.get("not_null") and wants_value(found.objects.get(key, {}))
     }
-    # What has it from the table above follows.
+    # Inherited columns follow.
     for key, facts in found.objects.items() if free else ():
         if key[0] == "column" and facts.get("inherited") and not free.isdisjoint(_above(key, found.objects)):
             objects[key] = nullable(objects[key])
@@ -39,7 +39,7 @@ def let_be_null(scope: Scope, found: Snapshot, objects: dict[Key, Facts]) -> tup
 
 
 def follow_above(found: Snapshot, objects: dict[Key, Facts]) -> None:
-    """Let columns that a table has from the table above become NOT NULL with those.
+    """Make inherited columns NOT NULL together with those of the parent table.
 
     Args:
         found: The schema under its later names.

@@ -41,7 +41,7 @@ class Unfinished:
 
     @cached_property
     def questions(self) -> Questions:
-        """What the rows must be asked."""
+        """The questions about the rows."""
         return Questions(self.scope, self.types, self.rows_before)
 
     def complete(self, rows: Rows) -> Completion:
@@ -115,7 +115,7 @@ class _Completing:
             item = self.scope.fold.objects.get(("column", column))
             self.noted.refuse(at_place(item, why), split(column)[0])
 
-    # What is there before, with the columns that keep what conversions cut.
+    # The earlier objects, with the columns that keep truncated values.
 
     @cached_property
     def _kept(self) -> dict[str, Conversion]:
@@ -138,7 +138,7 @@ class _Completing:
 
     @cached_property
     def _following(self) -> Snapshot:
-        """What is there before, with constants that follow the conversions."""
+        """The existing objects, with constants that follow the conversions."""
         return self.types.following(self._found)
 
     @cached_property
@@ -154,7 +154,7 @@ class _Completing:
         counters = frozenset(self.types.counters_of_ids(self._found))
         return counters.union(Belongings(self._found.objects).of(counters)) if counters else counters
 
-    # What is there afterwards.
+    # The later objects.
 
     def _bring(self, objects: dict[Key, Facts]) -> tuple[list[FoldedObject], list[FoldedObject]]:
         """Bring objects to their declared forms, and return those that are made and those that are changed."""
@@ -204,7 +204,7 @@ class _Completing:
             if ("view", name) in gone and ("view", name) in objects and name in self.rows.populated:
                 yield f"REFRESH MATERIALIZED VIEW {written(name)}"
 
-    # What is told of it.
+    # The report.
 
     @property
     def _could_set_aside(self) -> Iterator[str]:

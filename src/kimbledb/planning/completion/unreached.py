@@ -1,4 +1,4 @@
-"""What of a migration no statement reaches where a part of it is there, and what its history holds without a proof."""
+"""The parts of a half-present migration that no statement brings, and those that its history holds without a proof."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 
 from kimbledb.catalog import statements
-from kimbledb.model.objects import Facts, Key
+from kimbledb.model.objects import SAID_OF_OTHERS, Facts, Key
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning import writer
 from kimbledb.planning.completion.scope import Scope, at_place
@@ -32,7 +32,7 @@ def removals(scope: Scope, objects: Mapping[Key, Facts]) -> Iterator[str]:
             if (kind, old) in objects and (kind, name) not in objects and (kind, old) in declared:
                 yield f"{kind} {old} becomes {name} and gives its name to another only where nothing of the migration is ({place})"
         for each in statement.drops:
-            if each.key in objects and each.key not in declared and each.kind not in ("comment", "privilege"):
+            if each.key in objects and each.key not in declared and each.kind not in SAID_OF_OTHERS:
                 yield f"{each} is still there, and is dropped only where nothing of the migration is ({place})"
 
 

@@ -9,14 +9,15 @@ from attrs import define, evolve, field
 
 from kimbledb.model.completion import Conversion, Copy
 from kimbledb.model.names import quote_literal, words_in
-from kimbledb.model.objects import PARTS, DatabaseObject, Facts, Key, parts_of
+from kimbledb.model.objects import PARTS, DatabaseObject, Facts, Key, parts_of, without
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning import ids, writer
 from kimbledb.planning.completion.scope import Scope
 from kimbledb.planning.completion.types import Types
 from kimbledb.planning.fold import FoldedObject, split
 from kimbledb.planning.mentions import mentioned, needs_among, word_of
-from kimbledb.planning.set_aside import keeping, target_of
+from kimbledb.planning.set_aside import keeping
+from kimbledb.planning.writer.constraints import refers_to
 from kimbledb.planning.writer.fates import Fates
 from kimbledb.planning.writer.names import own_name, written
 
@@ -39,7 +40,7 @@ class Way:
     gone: set[Key] = field(factory=set)
 
     def lead(self, to: Snapshot) -> None:
-        """Go on to a later schema.
+        """Continue to a later schema.
 
         Args:
             to: The later schema.
@@ -117,7 +118,7 @@ def before_copies(found: Snapshot, after: Snapshot, copied: Sequence[Copy], fill
     objects: dict[Key, Facts] = {}
     for key, facts in after.objects.items():
         table = split(key[1])[0]
-        waits = table in fills or (table not in tables and target_of(facts) in tables)
+        waits = table in fills or (table not in tables and refers_to(facts) in tables)
         if key[0] == "constraint" and waits and key not in found.objects:
             continue
         was_free = key[0] == "column" and table in fills and not found.objects.get(key, {}).get("not_null")
@@ -174,7 +175,7 @@ def counting(scope: Scope, found: Snapshot, after: Mapping[Key, Facts]) -> Itera
 
 def _free(facts: Facts) -> Facts:
     """Return the facts of a column that may still be NULL."""
-    return {name: fact for name, fact in facts.items() if name not in ("not_null", "not_null_name")}
+    return without(facts, "not_null", "not_null_name")
 
 
 def _early(made: Sequence[FoldedObject], fills: Mapping[str, Mapping[str, str]]) -> list[FoldedObject]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from attrs import evolve, frozen
 
-from kimbledb.model.objects import DatabaseObject, Fact, Key
+from kimbledb.model.objects import DatabaseObject, Fact, Key, without
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.planning.mentions import needs_among
 from kimbledb.planning.writer import columns, grants, indexes, publications, tables
@@ -184,11 +184,11 @@ def _without_detours(key: Key, fates: Fates) -> dict[str, Fact]:
     """Return the facts of an object that stays, as the drops leave them."""
     facts: dict[str, Fact] = dict(fates.before.objects[key])
     if key in fates.by_text:
-        facts = {name: fact for name, fact in facts.items() if name not in ("default", "collation")} | {"type": "text"}
+        facts = without(facts, "default", "collation") | {"type": "text"}
     if key in fates.without_default:
         facts.pop("default", None)
     if key in fates.bare:
-        facts = {name: fact for name, fact in facts.items() if name not in ("default", "checks")}
+        facts = without(facts, "default", "checks")
     if key in fates.released:
         facts.pop("owned_by", None)
     if key[0] in ("table", "view"):

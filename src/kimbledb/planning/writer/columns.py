@@ -28,7 +28,7 @@ _STORAGE = {
     ),
     **dict.fromkeys(("numeric", "inet", "cidr"), "main"),
 }
-#: What a column of a table that inherits has from the table above it.
+#: The facts that a child table's column takes from its parent.
 _FROM_ABOVE = frozenset(
     {"type", "collation", "not_null", "not_null_name", "default", "generated", "virtual", "compression"}
 )
@@ -40,9 +40,9 @@ _FAMILIES = (
     frozenset({"date", "timestamp without time zone", "timestamp with time zone"}),
     frozenset({"json", "jsonb"}),
 )
-#: What changes in the tables below with it.
+#: The facts that change in child tables, too.
 _FOLLOWING = ("type", "collation", "not_null", "generated", "virtual")
-#: What a column's definition does not say: a statement of its own sets it.
+#: The facts outside of a column's definition: a statement of its own sets each.
 _SETTINGS = ("statistics", "storage", "options")
 #: The beginnings of the steps that reach the tables below.
 _RECURSIVE = (
@@ -56,8 +56,6 @@ _RECURSIVE = (
 )
 #: The kinds that a column's type and collation belong to; its default needs all others.
 OF_TYPE = frozenset({"type", "collation", "table"})
-
-
 #: A default that is not known.
 _SOME = "..."
 
@@ -211,7 +209,7 @@ def together(steps: Mapping[Key, Iterable[str]], around: Surroundings) -> Iterat
     if not around.only(table):
         yield from _joined(table, changes)
         return
-    # What the tables below have from this one changes with it; a default and settings are each table's own.
+    # Inherited facts of child tables change with this one; a default and settings belong to each table.
     shared = [change for change in changes if change[1].startswith(_RECURSIVE)]
     first = [change for change in changes if change[1] == "DROP DEFAULT"]
     rest = [change for change in changes if change not in shared and change not in first]
@@ -353,7 +351,7 @@ _TAKING = {
 
 
 def retyping(
-    column: DatabaseObject, old: Facts, new: Facts, expression: str | None = None
+    column: DatabaseObject, old: Facts, new: Facts, expression: str | None
 ) -> tuple[list[str], dict[str, Fact]]:
     """Return the steps that give a column its later type, with what must go before, and its facts after them.
 

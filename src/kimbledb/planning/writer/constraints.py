@@ -100,13 +100,13 @@ def _needs_late_column(constraint: DatabaseObject, around: Surroundings) -> bool
 
 def _has_twin(constraint: DatabaseObject, around: Surroundings) -> bool:
     """Return whether an earlier key of the table has the same columns. Within CREATE TABLE the server makes one of both."""
-    columns = _columns_of(facts_of(constraint))
-    if columns is None:
+    own = _columns_of(facts_of(constraint))
+    if own is None:
         return False
     for each in around.parts("constraint", relation_of(constraint.name)):
         if each.key == constraint.key:
             return False
-        if _columns_of(facts_of(each)) == columns:
+        if _columns_of(facts_of(each)) == own:
             return True
     return False
 

@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 
-from kimbledb.model.objects import Key
+from kimbledb.model.objects import SAID_OF_OTHERS, Key
 from kimbledb.planning.writer import columns, constraints, grants, types
 from kimbledb.planning.writer.fates import Fates
 from kimbledb.planning.writer.kinds import KINDS
@@ -64,7 +64,7 @@ def _groups(fates: Fates) -> dict[Key, set[Key]]:
 
 
 def _before_partitions(groups: dict[Key, set[Key]], fates: Fates) -> dict[Key, set[Key]]:
-    """Let foreign keys that go be dropped on their own before partitions of the tables they refer to leave or go.
+    """Drop foreign keys on their own before partitions of their referenced tables are detached or dropped.
 
     They depend on these partitions, and their rows may refer to those of the partitions.
     """
@@ -87,7 +87,7 @@ def _before_partitions(groups: dict[Key, set[Key]], fates: Fates) -> dict[Key, s
 
 
 def _gather_below(key: Key, groups: dict[Key, set[Key]], fates: Fates) -> None:
-    """Let the foreign keys of partitions go with that of their parent."""
+    """Drop the foreign keys of partitions with that of their parent."""
     waiting = [key]
     while waiting:
         below = [each for each in fates.hanging.get(waiting.pop(), ()) if each[0] == "constraint" and each in groups]
@@ -103,7 +103,7 @@ def _detachment_of(table: str) -> Key:
 
 def _needs(key: Key, fates: Fates) -> set[Key]:
     needs = {*fates.before.needs.get(key, ()), *fates.above_of(key)}
-    if key[0] in ("comment", "privilege"):
+    if key[0] in SAID_OF_OTHERS:
         needs.add(grants.target_of(*key))
     return needs
 
@@ -133,7 +133,7 @@ def _circle(groups: dict[Key, set[Key]], fates: Fates) -> list[Key]:
 
 
 def _take_apart(circle: list[Key], groups: dict[Key, set[Key]], fates: Fates) -> set[Key]:
-    """Let parts that make a circle be dropped before the rest of their groups, and return these parts."""
+    """Drop the parts that form a cycle before the rest of their groups, and return these parts."""
     taken = set()
     for needed, root in itertools.pairwise(circle):
         for key in sorted(groups[root] - {root}):

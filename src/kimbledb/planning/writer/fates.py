@@ -15,9 +15,9 @@ from functools import cached_property
 from attrs import define, evolve, field
 
 from kimbledb.model.names import quote_literal
-from kimbledb.model.objects import PARTS, DatabaseObject, Facts, Key, parts_of
+from kimbledb.model.objects import PARTS, SAID_OF_OTHERS, DatabaseObject, Facts, Key, parts_of, without
 from kimbledb.model.snapshot import Snapshot
-from kimbledb.planning.writer import constraints, grants, indexes
+from kimbledb.planning.writer import columns, constraints, grants, indexes
 from kimbledb.planning.writer.kinds import KINDS
 from kimbledb.planning.writer.names import of_privilege, relation_of, text, texts, types_of
 from kimbledb.planning.writer.pieces import Surroundings
@@ -31,7 +31,7 @@ _OF_TYPE = frozenset({"type", "table", "view", "collation"})
 # Without slots: the properties below are computed once.
 @define(slots=False, eq=False)
 class Fates:
-    """What becomes of the objects of a schema on the way to another."""
+    """The fate of each object of a schema on the way to another: kept, altered, dropped or remade."""
 
     before: Snapshot
     after: Snapshot
@@ -76,7 +76,7 @@ class Fates:
                 found.setdefault(owner, []).append(key)
         return found
 
-    # What goes with what.
+    # Dependent objects.
 
     def owners(self, key: Key) -> list[Key]:
         """Return the objects with each of which the server drops an object.
@@ -96,7 +96,7 @@ class Fates:
             return [("column", name) for name in texts(facts, "owned_by")]
         if kind == "table":
             return [("table", name) for name in texts(facts, "partition_of")]
-        if kind in ("comment", "privilege"):
+        if kind in SAID_OF_OTHERS:
             return list(self._described(key))
         return []
 
@@ -168,7 +168,7 @@ class Fates:
             and any(below[0] == key[0] and below not in self.gone for below in self.hanging.get(key, ()))
         }
 
-    # What goes.
+    # Dropped objects.
 
     def decide(self) -> None:
         """Find out what becomes of each object."""
@@ -187,7 +187,7 @@ class Fates:
                     self._rewrite(table, computed=_is_computed(facts))
 
     def _drop_functions_of_rows(self, table: str) -> None:
-        """Let functions of statements go that take a table's rows: PostgreSQL 15 gives columns no other type, and no default."""
+        """Drop functions with SQL-standard bodies that take a table's rows: PostgreSQL 15 changes no type or default below them."""
         if ("table", table) in self.gone:
             return
         for each in sorted(self.users.get(("table", table), ())):
@@ -196,7 +196,7 @@ class Fates:
                 self._lose(each, ("table", table))
 
     def _drop_what_partitions_bring(self) -> None:
-        """Let indexes and keys of a table go that a new partition would get, too, when it is attached."""
+        """Drop indexes and keys of a table that a new partition would also get when it is attached."""
         later = Surroundings(self.after.objects)
         for (kind, name), facts in self.after.objects.items():
             if kind != "table" or "partition_of" not in facts or not self.is_placed(name):
@@ -211,7 +211,7 @@ class Fates:
                     self.drop(constraint.key)
 
     def _rewrite(self, table: str, *, computed: bool) -> None:
-        """Let values of a table's row type go, while each of its rows gets a value.
+        """Drop values of a table's row type while each of its rows gets a value.
 
         Before version 18 a constant one is refused, too; there no more is done than a materialized view made again.
         """
@@ -222,7 +222,7 @@ class Fates:
                 self._lose_of_column(each, ("table", table))
 
     def _drop_what_refers_to_partitions(self) -> None:
-        """Let foreign keys go that refer to the parent of a partition that goes: they depend on it, and its rows on them."""
+        """Drop foreign keys that refer to the parent of a dropped partition: they depend on it, and its rows on them."""
         ancestors = {
             each
             for kind, name in self.gone
@@ -240,7 +240,7 @@ class Fates:
         return key in self.gone or table in self.detached or "partition_of" not in self.before.objects.get(key, {})
 
     def drop(self, key: Key) -> None:
-        """Let an object go, with all that hangs on it or needs it."""
+        """Drop an object with everything that belongs to it or depends on it."""
         if key in self.gone or key not in self.before.objects:
             return
         self.gone.add(key)
@@ -250,7 +250,7 @@ class Fates:
         for each in self.users.get(key, ()):
             self._lose(each, key)
         for each in self.above_of(key):
-            # What belongs to the index of a parent has no life of its own.
+            # An index that is attached to a parent's index cannot be dropped alone.
             if each in self.before.objects and self._is_linked(key) and each[0] in ("index", "constraint"):
                 self.drop(each)
         if key[0] == "privilege":
@@ -258,13 +258,13 @@ class Fates:
             self._drop_granted(key)
 
     def _drop_of_columns(self, privilege: Key) -> None:
-        """Let the privileges of a role on the columns of a table go: a REVOKE on the table takes them, too."""
+        """Revoke a role's privileges on the columns of a table: a REVOKE on the table also takes them."""
         kind, name, role = of_privilege(privilege[1])
         for each in self.old.parts("column", name) if kind in ("table", "view") else ():
             self.drop(("privilege", f"column {each.name} to {role}"))
 
     def _drop_granted(self, privilege: Key) -> None:
-        """Let the privileges go that a role may have granted, and those by which it may have got its own.
+        """Revoke the privileges that a role may have granted, and those on which its own may depend.
 
         A REVOKE takes back what the owner granted. What another role granted goes with the grant option of that role.
         """
@@ -416,7 +416,7 @@ class Fates:
                     self._lose(each, key)
 
     def _retype(self, key: Key) -> None:
-        """Let a column change its type, and all go that is in its way."""
+        """Change the type of a column, and drop every object that is in its way."""
         if key in self._retyped:
             return
         self._retyped.add(key)
@@ -449,12 +449,12 @@ class Fates:
         if self.follows(key) is not None:
             return
         if kind == "index" and self.is_moved(key):
-            before, after = (evolve(each, facts=_without(each.facts or {}, "partition_of")) for each in (before, after))
+            before, after = (evolve(each, facts=without(each.facts or {}, "partition_of")) for each in (before, after))
         if KINDS[kind].alter(before, after, Surroundings(self.after.objects)) is None or (
             kind == "view" and not self._keeps_its_columns(name)
         ):
             self.drop(key)
-        elif kind == "column" and _type(old) != _type(new):
+        elif kind == "column" and columns.type_of(old) != columns.type_of(new):
             self._retype(key)
         elif kind == "type" and self._uses_new_labels(key):
             self.drop(key)
@@ -480,7 +480,7 @@ class Fates:
         )
 
     def _own(self, table: str) -> None:
-        """Let the inherited columns of a table become its own, though it stays below the tables above."""
+        """Make the inherited columns of a table its own, although it stays a child of its parents."""
         own = [each for each in self.before.objects if each[0] == "column" and relation_of(each[1]) == table]
         inherited = [each for each in own if self.before.objects[each].get("inherited") and each in self.after.objects]
         if not any(
@@ -507,23 +507,18 @@ class Fates:
     def _keeps_its_columns(self, view: str) -> bool:
         """Return whether a view can be replaced: its columns stay, in front of the later ones."""
         old, new = (
-            [(each.name, _type(each.facts or {})) for each in Surroundings(side.objects).parts("column", view)]
+            [
+                (each.name, columns.type_of(each.facts or {}))
+                for each in Surroundings(side.objects).parts("column", view)
+            ]
             for side in (self.before, self.after)
         )
         return new[: len(old)] == old
 
 
-def _type(facts: Facts) -> tuple[str | None, str | None]:
-    return text(facts, "type"), text(facts, "collation")
-
-
 def _is_computed(facts: Facts) -> bool:
     """Return whether a column that is added may need its value written into each row."""
     return "generated" in facts or "identity" in facts or "(" in str(facts.get("default", ""))
-
-
-def _without(facts: Facts, fact: str) -> Facts:
-    return {name: value for name, value in facts.items() if name != fact}
 
 
 def _shown(each: DatabaseObject) -> str:

@@ -21,7 +21,7 @@ from kimbledb.planning.writer.pieces import Piece, Rank, Surroundings, facts_of
 
 #: The end of a privilege that its role may grant to others.
 _GRANTABLE = " with grant option"
-#: How many privileges are all, by the kind of the target.
+#: The number of privileges that make ALL, by the kind of the target.
 _ALL = {"table": 7, "view": 7, "sequence": 3, "tables": 7, "sequences": 3}
 #: The words of GRANT for the targets of privileges.
 _TARGETS = {"table": "TABLE", "column": "TABLE", "view": "TABLE", "sequence": "SEQUENCE", "type": "TYPE"}
@@ -215,7 +215,7 @@ def drop(privilege: DatabaseObject, around: Surroundings) -> str:
     facts = facts_of(privilege)
     if "lacks" in facts and "may" not in facts:
         return _granting(privilege, list(texts(facts, "lacks")), "GRANT", around)
-    # What the role granted to others goes, too: they get again what they are to have.
+    # Grants by the role itself go, too: their grantees get their declared ones again.
     return _granting(privilege, ["ALL"], "REVOKE", around) + (" CASCADE" if may_grant(facts) else "")
 
 

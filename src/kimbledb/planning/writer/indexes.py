@@ -22,9 +22,9 @@ from kimbledb.planning.writer.pieces import Piece, Rank, Surroundings, attachmen
 
 #: The columns of a key.
 _KEYED = re.compile(r"(?:PRIMARY KEY|UNIQUE(?: NULLS NOT DISTINCT)?) \((.*?)\)(?: |$)")
-#: What follows a column that an index sorts by.
+#: The options after a column of an index.
 _ORDER = re.compile(r"(?: DESC)?(?: NULLS (?:FIRST|LAST))?$")
-#: What a statement changes of an index; all else makes another index.
+#: The facts of an index that a statement changes; any other change makes another index.
 _CHANGEABLE = frozenset({"options", "tablespace", "statistics", "invalid"})
 
 

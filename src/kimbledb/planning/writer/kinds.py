@@ -15,7 +15,7 @@ Rename = Callable[[DatabaseObject, str, Surroundings], str]
 
 @frozen
 class Kind:
-    """What writes the statements of a kind of object."""
+    """The writer of the statements for one kind of object."""
 
     create: Create
     alter: Alter

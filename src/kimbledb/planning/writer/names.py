@@ -156,7 +156,7 @@ def _is_in_parentheses(expression: str) -> bool:
     return False
 
 
-# How a fact is read. Facts are typed loosely, since their kinds differ.
+# Readers of facts, which are typed loosely since their kinds differ.
 
 
 def text(facts: Facts, fact: str) -> str | None:

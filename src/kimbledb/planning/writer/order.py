@@ -60,7 +60,7 @@ def _circle(pieces: Sequence[Piece]) -> Sequence[int]:
 
 
 def _break(circle: Sequence[int], pieces: list[Piece]) -> None:
-    """Let a piece of a circle need none of the circle."""
+    """Free one piece of a cycle from its dependencies on the rest."""
     doubled = [place for place in circle if pieces[place].stand_in is not None]
     if doubled:
         last = max(doubled, key=lambda place: (pieces[place].rank, place))  # a view, if there is one

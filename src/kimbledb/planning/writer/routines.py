@@ -28,7 +28,7 @@ _OPERATOR = {
 }
 #: The begin of a body that the server has parsed.
 _BODY = re.compile(r"\n(?:BEGIN ATOMIC|RETURN )")
-#: What CREATE OR REPLACE FUNCTION must find as it is.
+#: The facts that CREATE OR REPLACE FUNCTION cannot change.
 _FIXED = ("kind", "arguments", "returns")
 
 

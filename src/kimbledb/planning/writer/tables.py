@@ -26,7 +26,7 @@ _MARKS = {
     "forced": ("FORCE ROW LEVEL SECURITY", "NO FORCE ROW LEVEL SECURITY"),
     "unlogged": ("SET UNLOGGED", "SET LOGGED"),
 }
-#: What no statement changes.
+#: The facts that no statement changes.
 _FIXED = ("partition_by", "server")
 
 

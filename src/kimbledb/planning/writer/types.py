@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from kimbledb.model.names import quote_literal
-from kimbledb.model.objects import DatabaseObject, Facts, Key
+from kimbledb.model.objects import DatabaseObject, Facts, Key, without
 from kimbledb.planning.writer.names import relation_of, text, texts, written
 from kimbledb.planning.writer.pieces import Piece, Rank, Surroundings, facts_of, needs_nothing_late
 
@@ -24,7 +24,7 @@ def create(each: DatabaseObject, around: Surroundings) -> Iterator[Piece]:
         yield Piece(f"CREATE TYPE {written(each.name)} AS {_body(facts)}", Rank.TYPE, (each.key,), needs)
         return
     early = needs_nothing_late(each.key, around)
-    words = [f"CREATE DOMAIN {written(each.name)} AS {facts['base']}", *_of_domain(facts, late=early)]
+    words = [f"CREATE DOMAIN {written(each.name)} AS {facts['base']}", *_of_domain(facts, whole=early)]
     first = needs if early else {need for need in needs if need[0] in ("type", "collation", "table")}
     yield Piece(" ".join(words), Rank.TYPE, (each.key,), first)
     if not early:
@@ -40,20 +40,22 @@ def _body(facts: Facts) -> str:
     return f"({', '.join(texts(facts, 'attributes'))})"
 
 
-def _of_domain(facts: Facts, *, late: bool) -> Iterator[str]:
+def _of_domain(facts: Facts, *, whole: bool) -> Iterator[str]:
     if collation := text(facts, "collation"):
         yield f"COLLATE {written(collation)}"
-    if late and "default" in facts:
+    if not whole:
+        return
+    if "default" in facts:
         yield f"DEFAULT {facts['default']}"
-    if late:
+    if facts.get("not_null"):
         name = text(facts, "not_null_name")
-        yield from [f"CONSTRAINT {written(name)} NOT NULL" if name else "NOT NULL"] if facts.get("not_null") else []
-        yield from (f"CONSTRAINT {check}" for check in texts(facts, "checks"))
+        yield f"CONSTRAINT {written(name)} NOT NULL" if name else "NOT NULL"
+    yield from (f"CONSTRAINT {check}" for check in texts(facts, "checks"))
 
 
 def bare_steps(facts: Facts) -> Iterator[str]:
     """Yield the steps that take from a domain its default and its checks."""
-    yield from _steps(facts, {fact: value for fact, value in facts.items() if fact not in ("default", "checks")})
+    yield from _steps(facts, without(facts, "default", "checks"))
 
 
 def _steps(old: Facts, new: Facts) -> Iterator[str]:
@@ -192,16 +194,19 @@ def _owned(sequence: DatabaseObject, owner: str | None) -> str:
     return f"ALTER SEQUENCE {written(sequence.name)} OWNED BY {written(owner) if owner else 'NONE'}"
 
 
+#: The facts of a sequence, each with its words.
+_OF_SEQUENCE = {
+    "type": "AS {}",
+    "start": "START {}",
+    "increment": "INCREMENT {}",
+    "minimum": "MINVALUE {}",
+    "maximum": "MAXVALUE {}",
+    "cache": "CACHE {}",
+}
+
+
 def _of_sequence(facts: Facts) -> Iterator[str]:
-    words = {
-        "type": "AS {}",
-        "start": "START {}",
-        "increment": "INCREMENT {}",
-        "minimum": "MINVALUE {}",
-        "maximum": "MAXVALUE {}",
-        "cache": "CACHE {}",
-    }
-    yield from (word.format(facts[fact]) for fact, word in words.items() if fact in facts)
+    yield from (words.format(facts[fact]) for fact, words in _OF_SEQUENCE.items() if fact in facts)
     if facts.get("cycle"):
         yield "CYCLE"
 
@@ -214,18 +219,9 @@ def alter_sequence(before: DatabaseObject, after: DatabaseObject, around: Surrou
 
 def _changed_sequence(sequence: DatabaseObject, old: Facts, new: Facts) -> Iterator[str]:
     name = written(sequence.name)
-    counting = ("type", "start", "increment", "minimum", "maximum", "cache", "cycle")
-    if any(old.get(fact) != new.get(fact) for fact in counting):
+    if any(old.get(fact) != new.get(fact) for fact in (*_OF_SEQUENCE, "cycle")):
         rising = int(str(new.get("increment", 1))) > 0
-        given = {
-            "type": "AS {}",
-            "increment": "INCREMENT {}",
-            "minimum": "MINVALUE {}",
-            "maximum": "MAXVALUE {}",
-            "start": "START {}",
-            "cache": "CACHE {}",
-        }
-        fallback = {
+        usual = {
             "type": "AS bigint",
             "increment": "INCREMENT 1",
             "minimum": "NO MINVALUE",
@@ -233,7 +229,7 @@ def _changed_sequence(sequence: DatabaseObject, old: Facts, new: Facts) -> Itera
             "start": f"START {new.get('minimum', 1) if rising else new.get('maximum', -1)}",
             "cache": "CACHE 1",
         }
-        words = [given[fact].format(new[fact]) if fact in new else fallback[fact] for fact in given]
+        words = [_OF_SEQUENCE[fact].format(new[fact]) if fact in new else words for fact, words in usual.items()]
         yield " ".join([f"ALTER SEQUENCE {name}", *words, "CYCLE" if new.get("cycle") else "NO CYCLE"])
     if old.get("unlogged") != new.get("unlogged"):
         yield f"ALTER SEQUENCE {name} SET {'UNLOGGED' if new.get('unlogged') else 'LOGGED'}"

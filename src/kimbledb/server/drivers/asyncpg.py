@@ -24,8 +24,9 @@ from kimbledb.server import queries
 from kimbledb.server.driver import DriverError, Endpoint, MisuseError, Notice, ServerError, WrongServerError
 
 if TYPE_CHECKING:
-    #: The connections of asyncpg's users.
+    #: A connection of asyncpg's: the caller's own, or one of a pool.
     GivenConnection: TypeAlias = asyncpg.Connection[Any] | asyncpg.pool.PoolConnectionProxy[Any]
+    #: A pool of asyncpg's.
     GivenPool: TypeAlias = asyncpg.pool.Pool[Any]
 else:
     # The classes take no parameter at run time.
@@ -171,7 +172,7 @@ class AsyncpgConnection:
                 if not self.is_closed:
                     self.given.remove_log_listener(receive)
 
-    async def copy_out(self, query: str, *, limit: float | None = None) -> bytes:
+    async def copy_out(self, query: str, *, limit: float) -> bytes:
         """Return the rows of a query in the format of a binary COPY."""
         received = bytearray()
 
@@ -248,7 +249,9 @@ class AsyncpgConnection:
                 if inspect.isawaitable(password):
                     password = await password
             mode = None if parameters.sslmode is None else parameters.sslmode.name.replace("_", "-")
-            endpoints.append(Endpoint(each.conn_addr, parameters.user, parameters.database, password, mode))
+            endpoints.append(
+                Endpoint(*_host_and_port(each.conn_addr), parameters.user, parameters.database, password, mode)
+            )
 
     async def reload_schema_state(self) -> None:
         """Discard asyncpg's cache of prepared statements."""
@@ -289,13 +292,18 @@ def place_of(given: GivenConnection | GivenPool) -> str | None:
     for connection in [getattr(holder, "_con", None) for holder in holders] or [given]:
         address = getattr(connection, "_addr", None)
         database = getattr(getattr(connection, "_params", None), "database", None)
-        if isinstance(address, str):  # the path of a socket
-            folder, _, name = address.rpartition("/")
-            address = (folder, name.rpartition(".")[2])
-        if isinstance(address, tuple) and isinstance(database, str):
-            host, port = address[:2]
+        if isinstance(address, str | tuple) and isinstance(database, str):
+            host, port = _host_and_port(address)
             return f"[{host}]:{port}/{database}" if ":" in host else f"{host}:{port}/{database}"
     return None
+
+
+def _host_and_port(address: str | tuple[Any, ...]) -> tuple[str, str]:
+    """Return the host and the port of an address; of the path of a socket its folder, and the port in its name."""
+    if isinstance(address, str):
+        folder, _, name = address.rpartition("/")
+        return folder, name.rpartition(".")[2]
+    return str(address[0]), str(address[1])
 
 
 async def connect(arguments: Mapping[str, Any], settings: Mapping[str, str]) -> AsyncpgConnection:

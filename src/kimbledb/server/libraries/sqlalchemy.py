@@ -26,7 +26,7 @@ from kimbledb.server.sources import GivenConnection, OwnConnections, Source, clo
 _SQLALCHEMY = "sqlalchemy"
 #: Pools that lend one connection at a time.
 _OF_ONE_CONNECTION = ("AssertionPool", "StaticPool")
-#: What is no target, with what is.
+#: Types that are no target, with the target to use instead.
 _CURES = {
     "Engine": "pass an AsyncEngine (create_async_engine), or the engine's URL: engine.url",
     "Connection": "pass an AsyncEngine (create_async_engine), or the engine's URL: connection.engine.url",
@@ -94,7 +94,7 @@ class _Engine:
             stack.push_async_exit(_given_back(given))
             source = await _through(given, label)
             if source.address is not None:
-                await stack.aclose()  # the engine's connection has told the way, and is not needed any more
+                await stack.aclose()  # the engine's connection has given the address, and is not needed any more
             yield await stack.enter_async_context(source.lend(label, options))
 
 

@@ -1,5 +1,5 @@
--- Right after a script: is it still the transaction that began? From here on everything is
--- done by who began, and what of the session was changed is noted, to be taken back.
+-- Directly after a script. Does the transaction that the run began still exist? The run's role is set again, and the
+-- settings that the script changed in the session are noted, to be reset.
 DECLARE
     before jsonb;
     names text[];

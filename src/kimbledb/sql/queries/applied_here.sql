@@ -1,5 +1,5 @@
--- What the log says of the last application of each migration: what it made on tables that were there before it, and
--- which of its objects it found there. What is applied again finds what it made before.
+-- From the log of the last application of each migration: its objects on tables that existed before it, and its objects
+-- that existed already. An application that found its own objects again (`again`) does not count.
 SELECT coalesce(jsonb_object_agg(name, jsonb_build_array(detail->'made', detail->'found')), '{}')
 FROM (
     SELECT DISTINCT ON (migration_name) migration_name, detail

@@ -1,6 +1,6 @@
--- The server processes of runs that are at work: those that hold a lock of ours, and those that have said so for their session
--- (ready.sql) and are active, or were until now: the lock is free for the moment from one migration to the next, and a client
--- may be frozen. Only a hint, since a run may end or begin at any moment.
+-- The server processes of current runs: those that hold one of our transaction locks, and those that hold a session's
+-- claim (ready.sql) and are active, or were within two seconds: between two migrations the lock is free for a moment,
+-- and a client may be frozen. Only a hint, since a run may end or begin at any moment.
 SELECT l.pid FROM pg_locks AS l LEFT JOIN LATERAL pg_stat_get_activity(l.pid) AS a ON true
 WHERE l.locktype = 'advisory' AND l.granted AND l.pid <> pg_backend_pid()
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())

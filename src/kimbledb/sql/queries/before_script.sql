@@ -1,6 +1,6 @@
--- Right before a script: what after_script.sql, check_reach.sql and check_history.sql will want to know of this moment.
+-- Directly before a script: the state with which after_script.sql, check_reach.sql and check_history.sql compare.
 SELECT pg_catalog.pg_current_xact_id(),
-       -- The newest type, and how many were made and altered: the counts go on from one transaction to the next.
+       -- The newest type, and the numbers of inserted and updated ones: the counters continue from one transaction to the next.
        pg_catalog.set_config('kimbledb.types', pg_catalog.format('{%s, %s, %s}', (SELECT pg_catalog.max(oid) FROM pg_catalog.pg_type),
            pg_catalog.pg_stat_get_xact_tuples_inserted('pg_catalog.pg_type'::pg_catalog.regclass),
            pg_catalog.pg_stat_get_xact_tuples_updated('pg_catalog.pg_type'::pg_catalog.regclass)), true),

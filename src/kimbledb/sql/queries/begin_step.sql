@@ -1,5 +1,5 @@
--- The start of each migration's transaction: under the lock, is what is called there of
--- those whom we trust, and the world still as it was when the plan was made?
+-- The start of each migration's transaction. Under the lock: is all code on the search_path of trusted roles, and is
+-- the state still that of the plan?
 BEGIN
 {lock};
 {guard};

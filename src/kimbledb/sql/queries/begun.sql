@@ -1,2 +1,3 @@
--- To the client, what the session holds: it takes back what a rollback leaves. This shows that the transaction has begun.
+-- Tells the client the state of the session, which the client restores after a rollback. It also shows that the
+-- transaction has begun.
     RAISE INFO USING MESSAGE = pg_catalog.current_setting('kimbledb.session'), ERRCODE = 'KD105';

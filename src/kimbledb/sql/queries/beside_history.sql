@@ -1,4 +1,4 @@
--- Triggers on the tables of history that are not of kimbledb: each write fires them.
+-- Triggers on the tables of history that kimbledb did not make: each write fires them.
 SELECT coalesce(jsonb_agg(pg_catalog.format('the trigger %I on %s, which calls %s', t.tgname, t.tgrelid::regclass, t.tgfoid::regprocedure)
                           ORDER BY t.tgrelid, t.tgname), '[]')
 FROM pg_catalog.pg_class AS c

@@ -1,5 +1,5 @@
--- In which words the server says that a statement was cancelled. The code is one for all
--- causes, and the words depend on the server's language: so it happens here once more.
+-- The server's message for a cancelled statement. One SQLSTATE stands for all causes, and the message depends on the
+-- server's language: so this block has a statement cancelled and returns the message.
 BEGIN
     IF {by_hand} THEN
         PERFORM pg_cancel_backend(pg_backend_pid());

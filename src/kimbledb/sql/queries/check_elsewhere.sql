@@ -1,7 +1,7 @@
--- What check_reach.sql saw signs of: what did the script do in other schemas?
+-- Names what the script did in other schemas, after check_reach.sql has seen signs of it.
 DECLARE
     others constant oid[] := current_setting('kimbledb.others');
-    -- What the migration says that it reaches, as schema.object.
+    -- The objects that the migration declares in `reaches`, as schema.object.
     reaches constant text[] := {reaches};
     -- The transaction; its age and its epoch, to read a row's 32-bit xmin.
     top constant xid8 := pg_current_xact_id();
@@ -16,7 +16,7 @@ DECLARE
     relations oid[];
     objects oid[];
     extensions oid[];
-    -- Relations to which a foreign key has gone, and those of which a part has gone.
+    -- Relations of which a referring foreign key was dropped, and those of which a part was dropped.
     freed oid[] := '{}';
     bared oid[] := '{}';
     -- Each as [what, name in `reaches`].
@@ -33,13 +33,13 @@ BEGIN
     LEFT JOIN pg_class AS c ON c.oid = l.relation
     WHERE l.pid = pg_backend_pid()
       AND CASE l.locktype
-              -- Those that keep_values.sql locks have been looked at by a try without it.
+              -- A try without keep_values.sql has checked the relations that keep_values.sql locks.
               WHEN 'relation' THEN l.relation >= 16384 AND (c.oid IS NULL OR c.relnamespace = ANY (others)) AND l.relation <> ALL (suspects)
                   AND l.mode IN ('ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
               WHEN 'object' THEN l.classid IN ('pg_proc'::regclass, 'pg_type'::regclass)
                   AND l.mode IN ('ExclusiveLock', 'AccessExclusiveLock')
           END;
-    -- Rows that are visible while who wrote them is in progress are of this transaction, or of a part of it.
+    -- A visible row whose transaction is in progress is of this transaction, or of a savepoint of it.
     SELECT array_agg(e.oid) INTO extensions
     FROM pg_extension AS e
     WHERE CASE WHEN age(e.xmin) <= span THEN pg_xact_status((epoch + e.xmin::text::numeric)::text::xid8) = 'in progress' END
@@ -64,12 +64,12 @@ BEGIN
         SELECT 'function', oid, oid::regprocedure::text, (SELECT nspname FROM pg_namespace WHERE oid = pronamespace) || '.' || proname, xmin, 'pg_proc'::regclass
         FROM pg_proc WHERE pronamespace = ANY (others) AND age(xmin) <= span
         UNION ALL
-        -- A relation's own type comes with it, and an array's with that of its elements.
+        -- The row type of a relation comes with the relation, and an array type with its element type.
         SELECT 'type', oid, oid::regtype::text, (SELECT nspname FROM pg_namespace WHERE oid = typnamespace) || '.' || typname, xmin, 'pg_type'::regclass
         FROM pg_type WHERE typnamespace = ANY (others) AND age(xmin) <= span AND typrelid = 0 AND typcategory <> 'A'
     ) AS w (kind, oid, name, place, writer, class)
     WHERE pg_xact_status((epoch + w.writer::text::numeric)::text::xid8) = 'in progress'
-      -- What an extension brings comes with it.
+      -- The objects of an extension come with it.
       AND NOT EXISTS (SELECT FROM pg_depend AS d
                       WHERE d.classid = w.class AND d.objid = w.oid AND d.deptype = 'e' AND d.refobjid = ANY (extensions));
     reached := coalesce(reached, '[]');
@@ -77,7 +77,7 @@ BEGIN
         SELECT jsonb_agg(jsonb_build_array(format('type %s was altered', oid::regtype), (SELECT nspname FROM pg_namespace WHERE oid = typnamespace) || '.' || typname))
         FROM pg_type
         WHERE oid = ANY (objects) AND typnamespace = ANY (others)), '[]');
-    -- What has gone can only be seen in the state before.
+    -- Dropped objects show only in the state before.
     PERFORM set_config('kimbledb.gone', coalesce(relations || objects, '{}')::text, true),
             set_config('kimbledb.held', ARRAY(SELECT oid FROM pg_class WHERE oid = ANY (relations) AND relnamespace = ANY (others))::text, true);
     IF NOT EXISTS (SELECT FROM pg_cursors WHERE name = before::text) THEN
@@ -90,7 +90,7 @@ BEGIN
                 IF NOT EXISTS (SELECT FROM pg_depend AS d
                                WHERE d.classid = dropped.classid AND d.objid = dropped.objid
                                  AND d.refclassid = 'pg_class'::regclass AND d.refobjid = dropped.namespace) THEN
-                    -- What is of the table itself, and not of one that refers to it, depends otherwise, too.
+                    -- A part of the table itself has another kind of dependence, too, unlike one of a referring table.
                     IF dropped.tie <> 'n' THEN
                         bared := bared || dropped.namespace;
                     ELSIF dropped.classid = 'pg_constraint'::regclass THEN
@@ -114,7 +114,7 @@ BEGIN
         SELECT jsonb_agg(jsonb_build_array(format('%s was made or altered', c.oid::regclass),
                          (SELECT nspname FROM pg_namespace WHERE oid = c.relnamespace) || '.' || coalesce(t.relname, s.relname, c.relname)))
         FROM pg_class AS c
-        -- An index, or a sequence that a column has, is of its table.
+        -- An index, or the sequence of a column, belongs to its table.
         LEFT JOIN pg_index AS i ON i.indexrelid = c.oid
         LEFT JOIN pg_class AS t ON t.oid = i.indrelid
         LEFT JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND c.relkind = 'S'
@@ -166,7 +166,7 @@ BEGIN
     FROM jsonb_array_elements(reached) AS one
     WHERE (one->>1 = ANY (reaches)) IS NOT TRUE;
     places := to_jsonb(names[:20])::text;
-    -- Many objects of one schema are named by it, and a schema brings its objects.
+    -- The schema stands for many objects of it, and a new schema for its objects.
     SELECT array_agg(DISTINCT CASE WHEN many.itself THEN 'schema ' || many.schema WHEN many.count > 3 THEN many.schema || '.*' ELSE many.name END)
     INTO names
     FROM (SELECT each, split_part(each, '.', 1), count(*) OVER home, bool_or(strpos(each, '.') = 0) OVER home

@@ -1,7 +1,7 @@
--- After a script: history says what is applied, and is written by nobody else. To write a
--- table takes a lock that lasts as long as the transaction. To empty, alter, rename or drop
--- it takes one that LOCK takes as well, and leaves rows of the catalogs that are as young. A script that locked
--- neither of them, and not the catalog of triggers, did none of it.
+-- After a script: history records the applied migrations, and only kimbledb writes it. A write to a table takes a lock
+-- that lasts as long as the transaction. TRUNCATE, ALTER, RENAME and DROP take a lock that LOCK takes as well, and
+-- leave catalog rows as young as the transaction. A script that locked neither table of history, and not the catalog of
+-- triggers, did none of these.
 DECLARE
     meddled text;
     span constant integer := age(pg_current_xact_id()::xid);

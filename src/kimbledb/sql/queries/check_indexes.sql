@@ -1,7 +1,6 @@
--- After a script: CREATE INDEX IF NOT EXISTS passes over an index that is not valid, which an
--- interrupted build has left, and keeps nothing unique by it. Who makes an index locks its table
--- in this mode, also where there is one of that name. An index on a partitioned table is not
--- valid until each partition has its own.
+-- After a script: CREATE INDEX IF NOT EXISTS passes over an invalid index that an interrupted build has left, which
+-- enforces no uniqueness. CREATE INDEX locks its table in this mode even if an index of that name exists. An index on a
+-- partitioned table is invalid until each partition has its own.
 DECLARE
     names jsonb;
     shown text;

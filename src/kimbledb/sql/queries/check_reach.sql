@@ -1,7 +1,6 @@
--- After a script: did it stay in the target schema? What it did elsewhere shows as locks
--- that only changes of a definition take, and as rows of the catalogs that are as young as
--- this transaction. Most scripts did nothing there, which takes less to see than to tell
--- what one did.
+-- After a script: did it stay in the target schema? Changes elsewhere show as locks that only changes of a definition
+-- take, and as catalog rows as young as this transaction. Most scripts change nothing there, and a look for signs is
+-- cheaper than a full list of changes.
 DECLARE
     others oid[];
     schemas constant jsonb := nullif(current_setting('kimbledb.schemas', true), '');
@@ -22,10 +21,10 @@ BEGIN
         reached := dropped;
     ELSIF dropped OR objects IS NOT NULL
        OR EXISTS (SELECT FROM unnest(defined) AS held LEFT JOIN pg_class AS c ON c.oid = held WHERE c.oid IS NULL OR c.relnamespace = ANY (others))
-       -- By CASE the age is asked for first: it is that of few.
+       -- CASE evaluates the age first: few rows are so young.
        OR EXISTS (SELECT FROM pg_class WHERE CASE WHEN age(xmin) <= span THEN relnamespace = ANY (others) END)
        OR EXISTS (SELECT FROM pg_proc WHERE oid >= 16384 AND CASE WHEN age(xmin) <= span THEN pronamespace = ANY (others) END)
-       -- Each table makes types, so that only the newest are looked at: were as many made as are in this schema?
+       -- Each table creates types, so only the newest are counted: are all of them in this schema?
        OR pg_stat_get_xact_tuples_updated('pg_type'::regclass) > types[3] OR NOT current_setting('track_counts')::boolean
        OR pg_stat_get_xact_tuples_inserted('pg_type'::regclass) > types[2] + (
            SELECT count(*) FROM pg_type WHERE oid > types[1] AND age(xmin) <= span AND NOT (typnamespace = ANY (others)))

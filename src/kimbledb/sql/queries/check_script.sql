@@ -1,21 +1,21 @@
--- After a script: what it must not do, and what it may have taken. All of it is seen by the locks that last as long as
--- the transaction, which are read once.
+-- After a script: did it do something forbidden, and may it have lost rows or values? Both show in the locks that last
+-- as long as the transaction. They are read once.
 DECLARE
-    -- Relations as old as this are those that were there before the script, where measure_before.sql noted it.
+    -- Relations up to this oid existed before the script, if measure_before.sql noted it.
     newest constant bigint := coalesce((nullif(current_setting('kimbledb.before', true), '')::jsonb->>'newest')::bigint, 0);
-    -- Of any relation the lock of who writes rows or changes a definition; of who changes a definition; of who makes an index.
+    -- Locks of any relation: for writes or changes of a definition, for changes of a definition, for a new index.
     touched oid[];
     defined oid[];
     indexed oid[];
-    -- Of a function or a type the lock of who drops it or alters its values.
+    -- Locks of a function or a type, for a drop or a change of its values.
     objects oid[];
-    -- Of relations that were there before: of who writes rows or changes it, of who changes it, and of who changes it alone.
+    -- Locks of relations that existed before: for writes or changes, for changes, and for exclusive changes.
     written oid[];
     shaped oid[];
     changed oid[];
     planned constant text := current_setting('plan_cache_mode');
 BEGIN
-    -- In a loop one plan serves all.
+    -- A loop uses one plan for all.
     PERFORM set_config('plan_cache_mode', 'force_generic_plan', true);
     SELECT array_agg(relation), array_agg(relation) FILTER (WHERE relation >= 16384 AND mode <> 'RowExclusiveLock'),
            array_agg(relation) FILTER (WHERE mode = 'ShareLock'),

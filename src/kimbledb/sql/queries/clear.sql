@@ -1,4 +1,4 @@
--- After a ROLLBACK, which takes back no prepared statement and no lock of the session.
+-- After a ROLLBACK, which releases neither prepared statements nor locks of the session.
 DECLARE
     before constant jsonb := {before};
     one record;

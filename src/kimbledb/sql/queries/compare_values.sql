@@ -1,5 +1,5 @@
--- After the script: what keep_values.sql counted and is no longer there, as [kind, name, count, bound].
--- A table that is gone may have been made anew under its name with the same rows, and a column, too.
+-- After the script: the losses against the counts of keep_values.sql, as [kind, name, count, bound]. A dropped table
+-- may have been made anew under its name with the same rows, and so may a column.
 DECLARE
     before constant jsonb := current_setting('kimbledb.before');
     one record;
@@ -27,7 +27,7 @@ BEGIN
     LOOP
         shown := CASE WHEN one.namespace <> {schema_literal} THEN one.namespace || '.' ELSE '' END || one.name;
         IF one.count IS NULL THEN
-            -- The server's counter holds what was deleted; of the rest nobody can tell.
+            -- The counter of the server has the deleted rows. The others are unknown.
             SELECT pg_stat_get_xact_tuples_deleted(c.oid) - coalesce((before->'counts'->c.oid::text->>0)::bigint, 0) INTO most
             FROM pg_class AS c WHERE c.oid = one.oid AND NOT one.strong;
             IF most IS DISTINCT FROM 0 THEN
@@ -73,7 +73,7 @@ BEGIN
                 gone := one.count;
                 bound := 'most';
             END;
-            -- Rows that have no key look gone where they were only updated.
+            -- An updated row without a key looks like a deleted one.
             IF present.same_file THEN
                 SELECT sum(pg_stat_get_xact_tuples_deleted(oid)) - present.deleted_before INTO most FROM pg_class WHERE oid = one.oid;
                 IF gone > most THEN
@@ -82,7 +82,7 @@ BEGIN
                 END IF;
             END IF;
         END IF;
-        -- Where others may write meanwhile the difference of two counts tells less than the counter.
+        -- If other sessions may write in the meantime, the counter is more exact than the difference of two counts.
         IF one.kind = 'r' AND present.same_file AND one.namespace <> {schema_literal} THEN
             most := pg_stat_get_xact_tuples_deleted(one.oid) - present.deleted_before;
             bound := CASE WHEN most <> gone THEN 'most' END;
@@ -129,7 +129,7 @@ BEGIN
                         EXIT WHEN fewest = 0;
                     END LOOP;
                 END IF;
-                -- The values of rows that are gone have gone with them.
+                -- The values of deleted rows count as rows.
                 fewest := CASE WHEN fewest > gone THEN fewest ELSE 0 END;
             END IF;
             IF fewest > 0 THEN

@@ -1,7 +1,8 @@
--- What the tables of a schema hold: for each its number of rows, a hash of its rows, and a hash of the values of each
--- column, whatever the order of rows and columns; and the position of each sequence. History is left out, and so are
--- materialised views, whose rows come from others. Where tables are named, it is about these, their children and their
--- sequences alone, and says whether the transaction went further: what it has not locked, it has neither read nor changed.
+-- The contents of a schema: for each table its number of rows, a hash of its rows, and a hash of the values of each
+-- column, independent of the order of rows and columns; and the position of each sequence. History is left out, and so
+-- are materialised views, whose rows come from other tables. With named tables it covers only these, their children and
+-- their sequences, and reports whether the transaction locked more: a table that it has not locked, it has neither read
+-- nor changed.
 DECLARE
     one record;
     part jsonb;

@@ -1,5 +1,5 @@
--- Of a value that gets another type: pairs of expressions that are equal where nothing of it is
--- lost. The first is taken of the old value, before, the second of the new one, after, with <new> in its place.
+-- Pairs of expressions that are equal if the conversion of a value to another type loses nothing. The first is computed
+-- from the old value before the conversion, the second from the new value after it, which replaces <new>.
 (1, true, format('%I', field.name), format('(<new>)::%s', field.type)),
 (2, (field.category = 'S' OR field.type = 'json') AND field.later IN ('uuid', 'json', 'jsonb', 'timestamp with time zone'), format('%I::%s', field.name, field.later), '(<new>)'),
 (3, field.category = 'A' AND field.later IN ('json', 'jsonb'), format('pg_catalog.to_jsonb(%I)', field.name), '(<new>)::pg_catalog.jsonb'),

@@ -1,6 +1,6 @@
--- The rows of a table that was set aside, copied into the declared one: all at once where all fit, else each row alone, as
--- often as rows still find the rows that they refer to. A row that does not fit stays where it is, with the reason, which
--- holds no value.
+-- Copies the rows of a table that was set aside into the declared one: all at once if all fit, else each row alone,
+-- repeated while further rows find the rows that they refer to. A row that does not fit stays in its table, with the
+-- reason, which holds no value.
 #variable_conflict use_column
 DECLARE
     failed text[] := '{}';

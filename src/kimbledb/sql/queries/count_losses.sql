@@ -1,14 +1,14 @@
--- How much stands in tables and materialised views, and how many values sequences gave: exact,
--- and without a lock that would hold anybody up, but where policies hold for a table's owner, too:
--- that is lifted for the count, and taken back with its lock. As [kind, name, count, bound].
+-- Exact counts of the rows of tables and materialised views, and of the values that sequences gave, as [kind, name,
+-- count, bound]. It takes no lock that blocks other sessions, except where policies also apply to the table's owner:
+-- these are lifted for the count in a savepoint, and its rollback releases the lock.
 DECLARE
-    stakes constant jsonb := current_setting('kimbledb.stakes');
+    relations constant jsonb := current_setting('kimbledb.relations');
     one record;
     number bigint;
     found jsonb := '[]';
 BEGIN
     FOR one IN
-        SELECT s->>0 AS kind, s->>1 AS name, coalesce(s->>3, format('%I.%I', {schema_literal}, s->>1)) AS source FROM jsonb_array_elements(stakes) AS s
+        SELECT s->>0 AS kind, s->>1 AS name, coalesce(s->>3, format('%I.%I', {schema_literal}, s->>1)) AS source FROM jsonb_array_elements(relations) AS s
     LOOP
         IF one.kind = 'S' THEN
             SELECT (pg_sequence_last_value(seqrelid) - seqstart) / seqincrement + 1 INTO number
@@ -21,7 +21,7 @@ BEGIN
                 EXECUTE format('SELECT count(*) FROM %s', one.source) INTO number;
                 RAISE EXCEPTION USING ERRCODE = 'KD000';
             EXCEPTION WHEN SQLSTATE 'KD000' THEN
-                NULL; -- what was lifted is not any more
+                NULL; -- the rollback has restored FORCE
             END;
         END IF;
         IF number > 0 THEN

@@ -1,13 +1,13 @@
--- A batch of the rows in which a migration's fills change something, in the order of the table's primary key, with the
--- triggers of the table held still while it lasts. The key after which it begins is kept in the session. Answers with
--- the number of updated rows, or null where no row is left.
+-- A batch of the rows that a migration's fills change, in the order of the table's primary key, with the triggers of
+-- the table disabled during the batch. The session keeps the last key of the batch before. Answers with the number of
+-- updated rows, or null if no row is left.
 #variable_conflict use_column
 DECLARE
     kimbledb_last constant jsonb := nullif(current_setting('kimbledb.batch', true), '')::jsonb;
     kimbledb_rows bigint;
 {declared}
 BEGIN
-    -- No lock is held yet while rows are looked for.
+    -- The search for rows holds no lock yet.
     SELECT {aggregated} INTO {arrays}
     FROM (SELECT {key} FROM {table}
           WHERE (kimbledb_last IS NULL OR ROW ({key}) > ROW ({last})) AND {differs}

@@ -1,6 +1,7 @@
--- Which tables are the history of another tool, and what each calls applied: for each row the name, whether it failed, and
--- whether it means all before it, too. Up to ten thousand rows are read, of ordinary tables alone that the role may read whole and that are not a
--- stranger's, so that nobody's code runs: an index can have some when a query is planned.
+-- The tables that are the history of another tool, with their entries: for each row the name, whether it failed, and
+-- whether it includes all migrations before it. It reads up to ten thousand rows, and only of ordinary tables that the
+-- role may read whole and that a trusted role owns, so that no foreign code runs: an index can call some when a query
+-- is planned.
 DECLARE
     schema_name constant text := {schema};
     trusted constant oid[] := (

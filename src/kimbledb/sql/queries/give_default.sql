@@ -1,7 +1,7 @@
--- After a rollback: what a role had on an older object by default privileges, and what the rollback took with the grant
--- of its migration.
+-- After a rollback: the privileges that a role had on an older object by default privileges, and that the rollback
+-- revoked with its migration's grant.
 DECLARE
-    -- NULL where it is gone.
+    -- NULL if it was dropped.
     target constant oid := {target};
     given text;
 BEGIN

@@ -1,9 +1,8 @@
--- History alone, for a start at which there is nothing to do. One statement outside of
--- a transaction, so that nothing is pinned: every name and operator is qualified. To plan
--- a query of a table can call what hangs on it. So the query of history is a text, which is
--- read only where history is a table of somebody whom we trust, and no policy but ours could
--- hide its rows; else there is no answer. XML is the one form in which a server answers a text.
--- What few starts need to know is a text, too: to plan it takes a new session 1 ms.
+-- History alone, for a start with nothing to do. It is one statement outside of a transaction, so that no setting is
+-- pinned: every name and operator is qualified. The planning of a query of a table can call code that is attached to
+-- the table. So the query of history is a text, which runs only if history is a table of a trusted role and no policy
+-- but ours could hide its rows; else there is no answer. A server runs a text within a statement only by its XML
+-- functions. The parts that few starts need are texts, too: their planning takes a new session 1 ms.
 SELECT pg_catalog.jsonb_build_object(
     'hosted', pg_catalog.to_regnamespace('auth') IS NOT NULL AND pg_catalog.to_regrole('anon') IS NOT NULL
         AND pg_catalog.to_regrole('authenticated') IS NOT NULL AND pg_catalog.to_regrole('service_role') IS NOT NULL,

@@ -1,4 +1,4 @@
--- What has gone: where it was.
+-- The dropped objects, with their schemas.
 SELECT d.classid, d.objid, d.refobjid AS namespace, NULL AS name, NULL AS home
 FROM pg_catalog.pg_depend AS d
 WHERE d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass

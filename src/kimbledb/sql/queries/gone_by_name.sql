@@ -1,11 +1,12 @@
--- The same with their names, and where an index or a sequence is of a table, that one's.
+-- The dropped objects as in gone.sql, with their names, and for an index or a sequence of a table with the table's
+-- name.
 SELECT d.classid, d.objid, d.refobjid AS namespace,
        CASE d.classid
            WHEN 'pg_catalog.pg_class'::pg_catalog.regclass THEN (SELECT relname FROM pg_catalog.pg_class WHERE oid = d.objid)
            WHEN 'pg_catalog.pg_proc'::pg_catalog.regclass THEN (SELECT proname FROM pg_catalog.pg_proc WHERE oid = d.objid)
            ELSE (SELECT typname FROM pg_catalog.pg_type WHERE oid = d.objid)
        END AS name,
-       -- An index, or a sequence that a column has, is of its table.
+       -- An index, or the sequence of a column, belongs to its table.
        (SELECT c.relname
         FROM pg_catalog.pg_class AS c
         WHERE c.oid = coalesce((SELECT indrelid FROM pg_catalog.pg_index WHERE indexrelid = d.objid),

@@ -1,4 +1,4 @@
--- After a rollback: what roles had before its migration.
+-- After a rollback: the privileges that roles had before its migration.
 DECLARE
     statement text;
 BEGIN
@@ -7,7 +7,7 @@ BEGIN
         BEGIN
             EXECUTE statement;
         EXCEPTION
-            -- Somebody has dropped it since.
+            -- It was dropped since.
             WHEN undefined_table OR undefined_function OR undefined_column OR undefined_object THEN NULL;
         END;
     END LOOP;

@@ -1,5 +1,5 @@
--- As guard_path.sql, where it is not yet told what strangers may do: have they, or can they make, anything? Whoever is
--- neither a superuser, nor this role, nor the owner of the database counts as one here.
+-- As guard_path.sql, before the trusted roles are known: do other roles own objects here, or may they create some?
+-- Every role but a superuser, this role and the owner of the database counts as untrusted.
 DECLARE
     strangers constant oid[] := ARRAY(
         SELECT r.oid FROM pg_roles AS r

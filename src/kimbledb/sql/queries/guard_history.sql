@@ -1,5 +1,5 @@
--- Before the tables are made or brought to their shape: what is there under their names is
--- looked at, and where it is not to be taken over nothing of it is touched.
+-- Before the tables of history are created or altered: compares tables of their names with the expected shape, and
+-- touches nothing if they cannot be taken over.
 DECLARE
     differences constant jsonb := (
 {shape}

@@ -1,4 +1,4 @@
--- Under the lock: does the schema hold what it held when this was planned?
+-- Under the lock: does the schema still hold the objects of the plan?
 BEGIN
     IF md5((
 {objects}

@@ -1,5 +1,5 @@
--- Before names are looked up in schemas: stop where what is there is not only of those whom
--- we trust. In most databases strangers own nothing and may make nothing, which is seen first.
+-- Before names are looked up in schemas: stop unless trusted roles own everything in them. In most databases untrusted
+-- roles own nothing and may create nothing, which is checked first.
 DECLARE
     trusted constant oid[] := (
 {trusted}
@@ -15,7 +15,7 @@ BEGIN
        OR EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
                   WHERE n.nspname = ANY ({schemas}) AND c.relname IN ('migration_history', 'migration_log') AND c.relkind = 'r' AND c.relhasrules)
     THEN
-        -- Text, so that the server does not read it where it is not wanted.
+        -- A text, so that the server parses it only here.
         EXECUTE {dangers} INTO dangers;
         IF dangers <> '[]' THEN
             RAISE EXCEPTION USING MESSAGE = 'the schema is not safe to work in', DETAIL = dangers::text, ERRCODE = 'KD007';

@@ -1,5 +1,5 @@
--- Under the lock, before the first script of a plan that was signed: do the tables that it names still hold rows, or
--- none, as when the plan was compared, and are the objects of the schema the same? The answer names what is not.
+-- Under the lock, before the first script of a signed plan: does each table that the plan names still hold rows, or
+-- still none, and are the objects of the schema the same? The answer names the differences.
 DECLARE
     moved jsonb;
 BEGIN

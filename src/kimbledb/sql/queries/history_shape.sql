@@ -1,5 +1,5 @@
--- What of a migration_history that another hand made cannot be taken over, each as
--- one difference to what it must be. What is mended instead: history_takeover.sql.
+-- The properties of a foreign migration_history that prevent a takeover, each as one difference from the expected
+-- shape. history_takeover.sql repairs all others.
 SELECT coalesce(jsonb_agg(difference ORDER BY difference), '[]')
 FROM (
     SELECT format('migration_history is a %s, and a table is needed',
@@ -33,7 +33,7 @@ FROM (
     WHERE n.nspname = {schema} AND c.relname = 'migration_history' AND c.relkind = 'r'
       AND (format_type(a.atttypid, NULL) <> ALL (wanted.types) OR a.attgenerated <> '')
     UNION ALL
-    -- A row of ours could not be written. An `id` of whole numbers gets a sequence.
+    -- kimbledb could not write a row. An `id` of whole numbers gets a sequence.
     SELECT format('column migration_history.%s is not null and has no default, and nothing is known to write there', a.attname)
     FROM pg_class AS c
     JOIN pg_namespace AS n ON n.oid = c.relnamespace

@@ -16,7 +16,7 @@
 CREATE TABLE IF NOT EXISTS {schema}.migration_log (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     logged_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    event text NOT NULL CHECK (event IN ('apply', 'rollback', 'adopt', 'statement', 'failure', 'reset', 'takeover')),
+    event text NOT NULL CHECK (event IN ('apply', 'rollback', 'adopt', 'statement', 'failure', 'reset', 'takeover', 'provision')),
     migration_name text,
     execution_time_ms integer,
     checksum text,

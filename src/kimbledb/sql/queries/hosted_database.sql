@@ -1,4 +1,5 @@
--- What migrations for a hosted platform count on: its schemas, people and their claims, files, messages and the publication.
+-- The parts of a hosted platform that migrations rely on: its schemas, users and their claims, files, messages and the
+-- publication.
 CREATE SCHEMA auth;
 CREATE SCHEMA extensions;
 CREATE SCHEMA storage;

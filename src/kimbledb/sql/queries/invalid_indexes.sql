@@ -1,6 +1,6 @@
--- The indexes that are not valid, each with its table, and whether somebody is at it: who
--- builds an index holds this lock on its table. A vacuum holds the same. An index on a
--- partitioned table is none of these: it is not valid until each partition has its own.
+-- The invalid indexes, each with its table, and whether a session is building it: the build of an index holds this lock
+-- on its table, and so does a vacuum. An index on a partitioned table is left out: it is invalid until each partition
+-- has its own.
 SELECT i.indexrelid, i.indrelid, n.nspname AS schema, c.relname AS name, t.relname AS tab,
        EXISTS (SELECT FROM pg_locks AS l
                WHERE l.locktype = 'relation' AND l.relation = i.indrelid AND l.granted AND l.pid <> pg_backend_pid()

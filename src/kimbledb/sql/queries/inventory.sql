@@ -1,5 +1,5 @@
--- What stands by itself in the target schema, and what hangs on its columns. Kept for the
--- transaction, to be compared after the scripts (vanished.sql).
+-- The independent objects of the target schema, and those attached to its columns. Kept for the transaction, and
+-- compared after the scripts (vanished.sql).
 BEGIN
     PERFORM set_config('kimbledb.objects', (
 {objects}

@@ -1,6 +1,6 @@
--- Right before a script: the cursor from which check_reach.sql learns what has gone. It is not read unless the script drops
--- something, and it sees the catalogs as they are now. A block opens it, since a cursor of the message itself would keep
--- a copy of the whole message, which pg_cursors gives with each look.
+-- Directly before a script: the cursor by which check_reach.sql finds dropped objects. It is read only if the script
+-- drops something, and it sees the catalogs as they are now. A block opens it, since a cursor that the message itself
+-- opened would keep a copy of the whole message, which pg_cursors returns with each query.
 DECLARE
     before pg_catalog.refcursor := 'kimbledb_before';
 BEGIN
@@ -10,7 +10,7 @@ BEGIN
 {gone}
     ) AS was
     UNION ALL
-    -- What depends on a relation of another schema that the script held, and how.
+    -- The dependents of relations of other schemas that the script locked, with the kind of dependence.
     SELECT d.classid, d.objid, d.refobjid, NULL, NULL, d.deptype
     FROM pg_catalog.pg_depend AS d
     WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass

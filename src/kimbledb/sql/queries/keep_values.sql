@@ -1,6 +1,6 @@
--- Before a script that measure_after.sql has found to reach these tables: how much is in
--- them, under a lock that keeps it true; and where the script may leave it there in
--- another shape, a hash of each value, to be compared with what is there then.
+-- Before a script runs again that may lose rows or values of these tables (measure_after.sql): the counts of their
+-- rows, under a lock that keeps the counts true; and where the script may keep the rows in another shape, a hash of
+-- each value, to be compared afterwards.
 DECLARE
     may_compare constant boolean := has_database_privilege(current_database(), 'TEMPORARY');
     suspect record;
@@ -26,7 +26,7 @@ BEGIN
     LOOP
         BEGIN
             source := format('%s%I.%I', CASE WHEN suspect.kind = 'r' THEN 'ONLY ' END, suspect.namespace, suspect.name);
-            -- Elsewhere a lock would look like the script's own reach.
+            -- In other schemas a lock would look like a change by the script.
             IF suspect.kind <> 'm' AND (suspect.strong OR suspect.namespace = {schema_literal}) THEN
                 EXECUTE format('LOCK TABLE %s IN %s MODE', source, CASE WHEN suspect.strong THEN 'ACCESS EXCLUSIVE' ELSE 'SHARE ROW EXCLUSIVE' END);
             END IF;
@@ -86,7 +86,7 @@ BEGIN
                 'name', suspect.name, 'namespace', suspect.namespace, 'kind', suspect.kind, 'rows', suspect.rows, 'count', counts[1],
                 'fields', fields, 'counts', counts, 'keys', keys, 'compared', compared));
         EXCEPTION
-            -- What may not be looked at cannot be counted.
+            -- A table that the role may not read cannot be counted.
             WHEN insufficient_privilege THEN
                 kept := kept || jsonb_build_object(suspect.oid, jsonb_build_object(
                     'name', suspect.name, 'namespace', suspect.namespace, 'kind', suspect.kind, 'strong', suspect.strong, 'count', NULL));

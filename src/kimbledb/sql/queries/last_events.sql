@@ -1,4 +1,4 @@
--- The last event of each of some migrations: which, when, by which role, from which application.
+-- The last event of some migrations: its kind, time, role and application.
 SELECT coalesce(jsonb_object_agg(migration_name, jsonb_build_array(event, logged_at, logged_by, application_name)), '{}')
 FROM (
     SELECT DISTINCT ON (migration_name) migration_name, event, logged_at, logged_by, application_name

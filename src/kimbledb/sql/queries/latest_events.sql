@@ -1,4 +1,4 @@
--- The newest entries of the log, without the long text of what a signed plan rests on.
+-- The newest entries of the log, without the long text of the state under a signed plan.
 SELECT coalesce(jsonb_agg(to_jsonb(entry)), '[]')
 FROM (
     SELECT logged_at, event, migration_name, execution_time_ms, checksum, error_message, logged_by, client_address,

@@ -1,4 +1,4 @@
--- Right before COMMIT: what a script left in the session is taken back, or it is refused.
+-- Directly before COMMIT: resets what a script changed in the session, or refuses it.
 DECLARE
     before constant jsonb := current_setting('kimbledb.session');
     statements text[];
@@ -18,7 +18,7 @@ BEGIN
            (SELECT jsonb_object_agg(name, current_setting(name, true)) FROM jsonb_object_keys(before->'named') AS name)
     INTO lost, statements, locked, named
     FROM pg_prepared_statement() AS p;
-    -- LISTEN shows after COMMIT only: what was listened to before is said again.
+    -- LISTEN takes effect at COMMIT: the channels of before are listened to again.
     UNLISTEN *;
     IF before->'channels' <> '[]' THEN
         statements := statements || ARRAY(SELECT format('LISTEN %I', channel) FROM jsonb_array_elements_text(before->'channels') AS channel);
@@ -27,7 +27,7 @@ BEGIN
 {deallocated}
     END IF;
     IF pg_my_temp_schema() <> 0 THEN
-        -- What was made last may need what was made before it.
+        -- A later object may need an earlier one.
         SELECT statements || array_agg(format('DROP %s IF EXISTS %s', CASE o.type WHEN 'composite type' THEN 'type' ELSE o.type END, o.identity) ORDER BY d.objid DESC)
         INTO statements
         FROM pg_depend AS d
@@ -58,7 +58,7 @@ BEGIN
             END IF;
         END LOOP;
     END IF;
-    -- The path last: from there on names are looked up in it.
+    -- The path last: names after it are looked up in it.
     path := before->'pins'->>'search_path';
     RESET search_path;
     IF pg_catalog.current_setting('search_path') OPERATOR(pg_catalog.<>) path THEN

@@ -1,4 +1,4 @@
--- As leave.sql, where it is not yet told what to take back: is there anything?
+-- As leave.sql, before the changes are known: did the script change anything in the session?
 DECLARE
     before constant jsonb := current_setting('kimbledb.session');
     path constant text := before->'pins'->>'search_path';
@@ -18,9 +18,9 @@ BEGIN
         END IF;
 {closer};
     END IF;
-    -- LISTEN shows after COMMIT only.
+    -- LISTEN takes effect at COMMIT.
     UNLISTEN *;
-    -- The path last: from there on names are looked up in it.
+    -- The path last: names after it are looked up in it.
     RESET search_path;
     IF pg_catalog.current_setting('search_path') OPERATOR(pg_catalog.<>) path THEN
         PERFORM pg_catalog.set_config('search_path', path, false);

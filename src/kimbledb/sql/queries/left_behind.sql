@@ -1,7 +1,6 @@
--- What a step outside of a transaction has left behind. Of statements that began and are
--- not done: an index that is not valid and was not there, or was valid, before; partitions
--- that are detached, or half detached. Of those that are done: constraints that they added
--- and that are not validated.
+-- The leftovers of a step outside of a transaction. Of statements that began and did not finish: indexes that are
+-- invalid, and did not exist or were valid before; partitions that are detached, or half detached. Of finished
+-- statements: constraints that they added and that are not validated.
 SELECT jsonb_build_object(
     'indexes', coalesce(jsonb_agg(DISTINCT jsonb_build_object('schema', i.schema, 'name', i.name, 'table', i.tab, 'busy', i.busy))
                         FILTER (WHERE i.name IS NOT NULL), '[]'),
@@ -19,7 +18,7 @@ FROM (
 LEFT JOIN (
 {indexes}
 ) AS i ON s.detail->>'state' = 'begun' AND NOT coalesce(s.detail->'invalid', '[]') @> to_jsonb(i.indexrelid::bigint)
-    -- A REINDEX of a whole schema or database names no table; what it leaves has such a name.
+    -- A REINDEX of a whole schema or database names no table. Its leftovers have such a name.
     AND (s.detail->'tables' @> to_jsonb(i.indrelid::bigint) OR (s.detail->>'kind' = 'reindex' AND i.name ~ '_cc(new|old)[0-9]*$'))
 LEFT JOIN LATERAL jsonb_array_elements(s.detail->'partitions') AS pair ON s.detail->>'state' = 'begun'
 LEFT JOIN pg_class AS p ON p.oid = (pair->>0)::oid

@@ -1,4 +1,4 @@
--- Who is at work.
+-- The sessions of current runs.
 SELECT coalesce(jsonb_agg(jsonb_build_object(
            'pid', busy.pid, 'application', a.application_name, 'state', a.state,
            'seconds', round(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, a.state_change))::numeric, 1),

@@ -1,9 +1,7 @@
--- The first question of every call: what history says, and what kind of server
--- this is. It takes no lock and works on a read-only standby. To plan a query of a
--- table can call what hangs on it, so that what history is comes before what it says.
--- Rows of history go through to_jsonb, so that a table of another shape can be read,
--- too. The head of the log is read before history: what is written in between shows
--- as a head that moved.
+-- The first query of every call: the content of history, and the kind of server. It takes no lock and works on a
+-- read-only standby. The planning of a query of a table can call code that is attached to the table, so the kind of
+-- history is checked before its rows are read. Rows of history go through to_jsonb, so that a table of another shape
+-- can be read, too. The head of the log is read before history: a write in between shows as a head that moved.
 DECLARE
     schema_name constant text := {schema};
     trusted constant oid[] := (
@@ -18,7 +16,7 @@ DECLARE
     looked boolean;
     system_id bigint := 0;
 BEGIN
-    -- A platform may have taken it from everybody.
+    -- A platform may have revoked it from all roles.
     IF has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') THEN
         SELECT system_identifier INTO system_id FROM pg_control_system();
     END IF;
@@ -43,7 +41,7 @@ BEGIN
         'hosted', EXISTS (SELECT FROM pg_namespace WHERE nspname = 'auth')
             AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')),
         'schema_exists', EXISTS (SELECT FROM pg_namespace WHERE nspname = schema_name),
-        -- All that has a schema depends on it. What extensions bring, and what is ours, does not count.
+        -- Every object in a schema depends on it. Objects of extensions and of kimbledb do not count.
         'occupied', EXISTS (
             SELECT FROM pg_namespace AS n JOIN pg_depend AS d ON (d.refclassid, d.refobjid) = ('pg_namespace'::regclass, n.oid)
             WHERE n.nspname = schema_name AND d.deptype = 'n' AND d.classid <> 'pg_extension'::regclass
@@ -57,7 +55,7 @@ BEGIN
         'extension_home', CASE WHEN EXISTS (SELECT FROM pg_namespace WHERE nspname = 'extensions') THEN 'extensions' ELSE 'public' END,
         'extensions', (SELECT coalesce(jsonb_object_agg(e.extname, jsonb_build_array(e.extversion, n.nspname)), '{}')
                        FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace));
-    -- What is ours has the log's guard.
+    -- The tables of kimbledb have the guard of the log.
     SELECT c.oid, c.relkind, c.relowner = ANY (trusted) AS trusted, pg_has_role(c.relowner, 'USAGE') AS own,
            EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = c.oid AND t.tgname = 'migration_log_is_append_only') AS guarded
     INTO log
@@ -78,7 +76,7 @@ BEGIN
         IF NOT history.trusted AND (history.inherited OR EXISTS (
             SELECT FROM pg_depend AS d
             WHERE d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_type'::regclass, 'pg_opclass'::regclass, 'pg_collation'::regclass)
-              -- What the server itself made is not recorded there.
+              -- Objects that the server itself made are not recorded there.
               AND (d.classid, d.objid) IN (
                   SELECT 'pg_class'::regclass, history.oid
                   UNION ALL SELECT 'pg_class'::regclass, indexrelid FROM pg_index WHERE indrelid = history.oid
@@ -110,16 +108,16 @@ BEGIN
         END IF;
         answer := answer || jsonb_build_object(
             'owner', CASE WHEN NOT (history.own AND history.may_create) THEN history.owner END,
-            -- A role that could migrate has no use for a stranger's word.
+            -- A role that could migrate does not rely on the history of an untrusted role.
             'stranger', CASE WHEN history.may_create AND NOT history.trusted THEN history.owner END);
-        -- Who may only read history need not read the log.
+        -- A role that may only read history need not read the log.
         IF log.guarded AND log.trusted AND log.relkind = 'r' AND (log.own OR (
             has_table_privilege(log.oid, 'SELECT') AND NOT row_security_active(log.oid)))
         THEN
             EXECUTE format('SELECT coalesce(max(id), 0) FROM %I.migration_log', schema_name) INTO head;
             answer := answer || jsonb_build_object('head', head);
         END IF;
-        -- Our policy hides nothing of it from whoever was granted to read it. Another hides rows: that is an error.
+        -- Our policy hides no row from a role with SELECT. Another policy hides rows: that is an error.
         IF row_security_active(history.oid) AND current_user NOT IN ('anon', 'authenticated') AND (
             SELECT bool_and(polname = 'migration_history_is_read_as_granted') FROM pg_policy WHERE polrelid = history.oid)
         THEN
@@ -138,7 +136,7 @@ BEGIN
                      'migration_name', 'success', 'checksum', 'applied_at', 'kimbledb_version', 'adopted', 'error_message')),
             schema_name) INTO rows;
         answer := answer || jsonb_build_object('history', rows);
-        -- Whether adopt() has looked at the schema, where no row of ours shows that somebody did.
+        -- Whether adopt() has checked the schema, if no row of kimbledb shows it.
         IF head > 0 AND NOT jsonb_path_exists(rows, '$[*] ? (@[1] == true && @[4] != null)') THEN
             EXECUTE format(
                 'SELECT EXISTS (SELECT FROM %1$I.migration_log WHERE event = ''adopt'' AND id > (

@@ -1,5 +1,5 @@
--- Which constraints, indexes and statistics migrations made on tables that were there before them, as
--- "kind name", and of which migrations that is known.
+-- The constraints, indexes and statistics that migrations made on tables that existed before them, as "kind name", and
+-- the migrations of which the log has them.
 SELECT jsonb_build_object(
     'migrations', coalesce(jsonb_agg(DISTINCT migration_name), '[]'),
     'made', coalesce(jsonb_agg(DISTINCT one.name) FILTER (WHERE one.name IS NOT NULL), '[]'))

@@ -1,6 +1,6 @@
--- After a script: may something of what was there before it (measure_before.sql) have gone? Most
--- scripts take nothing, which takes less to see than to tell what one took. Where nothing of it was read, the script
--- runs again. A part of check_script.sql, which has the locks.
+-- After a script: may rows or values that existed before it (measure_before.sql) be lost? Most scripts lose nothing,
+-- and a look for signs is cheaper than a count. If the rows were not counted before, the script runs again. A part of
+-- check_script.sql, which has the locks.
 DECLARE
     before constant jsonb := current_setting('kimbledb.before');
     light constant boolean := before ? 'light';
@@ -9,7 +9,7 @@ DECLARE
     signs boolean;
     counted boolean;
 BEGIN
-    -- What it made on tables that were there: a rollback tells it from what was made by hand. It depends on its table.
+    -- The new objects on tables that existed before: by it a rollback tells them from objects made by hand.
     IF shaped IS NOT NULL THEN
         IF EXISTS (SELECT FROM pg_depend WHERE refclassid = 'pg_class'::regclass AND refobjid = ANY (shaped) AND deptype = 'a' AND age(xmin) <= span) THEN
             PERFORM set_config('kimbledb.made', coalesce(jsonb_agg(kind || ' ' || name), '[]')::text, true)
@@ -23,10 +23,10 @@ BEGIN
         SELECT FROM unnest(written || large_objects) AS held
         WHERE pg_stat_get_xact_tuples_deleted(held) + pg_stat_get_xact_tuples_updated(held)
             > coalesce((before->'counts'->held::text->>0)::bigint + (before->'counts'->held::text->>1)::bigint, 0));
-    signs := counted OR {telling} OR current_setting('kimbledb.suspects') <> '[]'
+    signs := counted OR {reporting} OR current_setting('kimbledb.suspects') <> '[]'
         OR NOT ((before->>'counting')::boolean AND current_setting('track_counts')::boolean);
     IF written IS NOT NULL AND NOT signs THEN
-        -- A table that was never written anew has its own number as that of its file.
+        -- The file of a table that was never rewritten has the oid of the table as its number.
         SELECT coalesce(bool_or(
                    c.oid IS NULL AND (light OR before->'relations' ? held::text)
                    OR c.relkind = 'f' OR before->'sequences' ? held::text

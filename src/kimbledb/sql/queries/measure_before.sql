@@ -1,13 +1,14 @@
--- Before a script: what measure_after.sql will compare with. Tables and materialised views of
--- the target schema and those that it reaches, by oid, with their storage and whether it is empty;
--- sequences with their positions; and how many rows this session has deleted and updated before, wherever that was:
--- the server's counters go on from one transaction to the next, through a pooler from a neighbour's.
+-- Before a script: the state with which measure_after.sql compares. Tables and materialised views of the target schema
+-- and of the schemas that the migration reaches, by oid, with their storage and whether it is empty; sequences with
+-- their positions; and the numbers of rows that this session has deleted and updated before, in any table: the server's
+-- counters continue from one transaction to the next, and through a pooler from another client's.
 DECLARE
     -- To ask for a size, or for a position, one opens the relation: not where somebody has it locked, whom the script may have
     -- nothing to do with.
     locked oid[] := '{}';
     schemas constant oid[] := {spaces};
     reads boolean;
+    searched text;
     reading text;
     positions jsonb;
     sequences jsonb := '{}';
@@ -22,9 +23,9 @@ BEGIN
             SELECT c.relnamespace = ANY (schemas) AND c.relname NOT IN ('migration_history_id_seq', 'migration_log_id_seq')
             FROM pg_class AS c WHERE c.oid = s.seqrelid));
     IF reads AND NOT {sequences} THEN
-        reads := EXISTS (SELECT FROM pg_proc WHERE oid >= 16384 AND strpos(lower(prosrc COLLATE "C"), 'setval') > 0);
+{searching}
     END IF;
-    -- A script that comes again would find sequences where it set them.
+    -- A second run of the script would find the sequences at the positions that the first one set.
     IF reads AND {brief} THEN
 {closer};
     END IF;
@@ -50,7 +51,7 @@ BEGIN
             WHEN SQLSTATE 'KD000' THEN NULL;
         END;
     END IF;
-    -- Those that gave a value; the others cannot be set back.
+    -- Those that gave a value. The others cannot be set back.
     IF positions <> '{}' THEN
         SELECT jsonb_object_agg(c.oid, jsonb_build_array(
             c.relname, s.seqstart, s.seqincrement, p.at->0, p.at->1, d.refobjid::bigint, d.refobjsubid, c.relnamespace::bigint))

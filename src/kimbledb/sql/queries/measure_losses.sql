@@ -1,7 +1,7 @@
--- What measure_after.sql saw signs of: what of what was there before the script went, and what was updated.
--- Losses are [kind, name, count, bound]. What may have been lost and cannot be told by the server's
--- counters is a suspect: the script is run again, and keep_values.sql and compare_values.sql
--- count it. Identity is that of the server: oid, storage, place of a column; not a name.
+-- The lost and updated rows, values and objects, after measure_after.sql has seen signs of them. Losses are [kind,
+-- name, count, bound]. A possible loss that the server's counters cannot decide is a suspect: the script runs again,
+-- and keep_values.sql and compare_values.sql count it. Objects are identified by oid, storage and the position of a
+-- column, not by name.
 DECLARE
     before constant jsonb := current_setting('kimbledb.before');
     known constant oid[] := ARRAY(SELECT s->>'oid' FROM jsonb_array_elements(current_setting('kimbledb.suspects')::jsonb) AS s);
@@ -12,7 +12,7 @@ DECLARE
     updated jsonb := '[]';
     suspects jsonb := '[]';
     one record;
-    -- Locks that last as long as the transaction: of who writes rows, and of who changes a table.
+    -- Locks that last as long as the transaction: for writes, and for changes of a table.
     written constant oid[] := current_setting('kimbledb.written');
     changed constant oid[] := current_setting('kimbledb.changed');
     due numeric;
@@ -24,7 +24,7 @@ BEGIN
         lost := lost || jsonb_build_array(jsonb_build_array('rows', {schema_literal} || ' (track_counts is off)', 0, 'unknown'));
     END IF;
 
-    -- Tables and materialised views that are gone, were emptied or written anew, or lost a column.
+    -- Tables and materialised views that were dropped, emptied or rewritten, or lost a column.
     IF changed <> '{}' THEN
         FOR one IN
             SELECT k.*, c.oid IS NULL AS gone, c.relfilenode IS DISTINCT FROM k.file AS moved,
@@ -49,9 +49,9 @@ BEGIN
             WHERE k.kind <> 'S' AND k.oid = ANY (changed) AND k.oid <> ALL (known)
         LOOP
             CONTINUE WHEN one.kind = 'm' AND one.empty;
-            -- In the file that it had before, and that has no page, was no row.
+            -- The file that it had before held no row if it has no page.
             CONTINUE WHEN one.kind = 'r' AND NOT (one.gone OR one.moved OR one.filled);
-            -- A new column may write all rows anew; where rows are there and none were inserted, they are the old ones.
+            -- A new column may rewrite all rows. If rows exist and none were inserted, they are the old ones.
             CONTINUE WHEN NOT (one.gone OR (one.columns <> '{}' AND (one.filled OR NOT one.empty)) OR (one.moved AND CASE WHEN one.empty THEN NOT one.fresh ELSE one.inserted OR NOT one.filled END));
             suspects := suspects || jsonb_build_object(
                 'oid', one.oid::bigint, 'strong', true, 'gone', one.gone, 'columns', to_jsonb(one.columns),
@@ -67,7 +67,7 @@ BEGIN
         END LOOP;
     END IF;
 
-    -- Rows that were deleted or updated in tables of any schema that were there before.
+    -- Deleted or updated rows in tables of any schema that existed before.
     IF current_setting('kimbledb.counted')::boolean THEN
         FOR one IN
             SELECT c.oid, c.relkind AS kind, CASE WHEN c.relnamespace <> target THEN n.nspname || '.' ELSE '' END || c.relname AS shown,
@@ -92,7 +92,7 @@ BEGIN
             END IF;
             CONTINUE WHEN one.deleted <= 0 OR one.oid = ANY (known) OR one.root = ANY (known)
                 OR suspects @> jsonb_build_array(jsonb_build_object('oid', one.oid::bigint)) OR suspects @> jsonb_build_array(jsonb_build_object('oid', one.root::bigint));
-            -- To another partition a row moves by being deleted here and inserted there.
+            -- A row moves to another partition by a delete and an insert.
             IF one.root IS NOT NULL AND EXISTS (
                 SELECT FROM pg_partition_tree(one.root) AS part
                 WHERE part.relid <> one.oid AND part.isleaf
@@ -107,7 +107,7 @@ BEGIN
         END LOOP;
     END IF;
 
-    -- Nobody counts the rows of a foreign table.
+    -- The server does not count the rows of a foreign table.
     IF EXISTS (SELECT FROM pg_class WHERE oid = ANY (written) AND relkind = 'f') THEN
         FOR one IN
             SELECT CASE WHEN c.relnamespace <> target THEN n.nspname || '.' ELSE '' END || c.relname AS shown
@@ -118,7 +118,7 @@ BEGIN
         END LOOP;
     END IF;
 
-    -- Sequences that were restarted or dropped, where nobody has read where they were.
+    -- Restarted or dropped sequences whose position was not read before.
     IF shaped <> '{}' AND NOT (before->>'reads')::boolean THEN
         SELECT suspects || coalesce(jsonb_agg(jsonb_build_object('oid', oid::bigint)), '[]') INTO suspects
         FROM unnest(shaped) AS oid
@@ -135,7 +135,7 @@ BEGIN
                 FROM jsonb_each(before->'sequences')
             ) AS k (oid, name, start, increment, last, called, owner, place, namespace)
             LEFT JOIN pg_class AS c ON c.oid = k.oid
-            -- One that is gone may have been made anew, for the same column or by the same name.
+            -- A dropped one may have been made anew, for the same column or with the same name.
             LEFT JOIN LATERAL (
                 SELECT s.oid::regclass::text, q.seqincrement
                 FROM pg_class AS s JOIN pg_sequence AS q ON q.seqrelid = s.oid
@@ -168,11 +168,11 @@ BEGIN
         END LOOP;
     END IF;
 
-    IF giving_back <> '[]' AND ({telling} OR suspects <> '[]' OR (lost <> '[]' AND NOT {allowed})) THEN
-        -- What setval() did outlives the transaction, unless the sequence has a storage of this transaction.
+    IF giving_back <> '[]' AND ({reporting} OR suspects <> '[]' OR (lost <> '[]' AND NOT {allowed})) THEN
+        -- The effect of setval() outlives the transaction, unless the sequence has a storage of this transaction.
         PERFORM setval((s->>0)::bigint::regclass, (s->>1)::bigint, (s->>2)::boolean) FROM jsonb_array_elements(giving_back) AS s;
     END IF;
-    IF NOT {telling} AND (suspects <> '[]' OR (lost <> '[]' AND NOT {allowed})) THEN
+    IF NOT {reporting} AND (suspects <> '[]' OR (lost <> '[]' AND NOT {allowed})) THEN
         RAISE EXCEPTION USING ERRCODE = 'KD006', MESSAGE = 'data would be lost',
             DETAIL = jsonb_build_object('lost', lost, 'updated', updated, 'suspects', suspects)::text;
     END IF;

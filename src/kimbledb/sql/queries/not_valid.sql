@@ -1,4 +1,4 @@
--- Which indexes are not valid.
+-- The invalid indexes.
 SELECT coalesce(jsonb_agg(jsonb_build_object('schema', schema, 'name', name, 'table', tab, 'busy', busy)), '[]')
 FROM (
 {indexes}

@@ -1,6 +1,6 @@
--- Which relations and routines were there at this moment. The cursor is read after a script, for those that may be new;
--- it sees the catalogs as they are now. It needs no search_path. A block opens it, as in keep_gone.sql. Where a script
--- runs statement by statement, what its earlier statements made is kept.
+-- The relations and routines that exist at this moment. The cursor is read after a script, for those that may be new;
+-- it sees the catalogs as they are now. It needs no search_path. A block opens it, as in keep_gone.sql. If a script
+-- runs statement by statement, the objects of its earlier statements are kept.
 DECLARE
     older pg_catalog.refcursor := 'kimbledb_older';
 BEGIN

@@ -1,4 +1,4 @@
--- The migrations of which a run has begun online.sql, in its present text, since they were last applied or rolled back.
+-- The migrations whose online.sql, in its present text, a run has begun since they were last applied or rolled back.
 SELECT coalesce(jsonb_agg(wanted.name), '[]')
 FROM jsonb_to_recordset({migrations}::jsonb) AS wanted (name text, checksum text)
 WHERE EXISTS (

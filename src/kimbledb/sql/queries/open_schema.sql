@@ -1,5 +1,5 @@
--- A schema that was just made, on a hosted platform: people and the service may
--- look names up in it. What they may do there is the migrations' to say.
+-- A new schema on a hosted platform: the roles of users and of the service may look names up in it. The migrations
+-- grant everything else.
 DECLARE
     api_role text;
 BEGIN

@@ -1,6 +1,6 @@
--- Functions that are called in place of pg_catalog's where their arguments fit better: a
--- length(varchar) fits a varchar better than length(text) does. With the same arguments
--- pg_catalog's is found first, and an extension's are for its own types.
+-- Functions that are called in place of pg_catalog's because their arguments fit better: length(varchar) fits a varchar
+-- better than length(text) does. With the same arguments pg_catalog's is found first, and an extension's are for its
+-- own types.
 SELECT coalesce(jsonb_agg(p.oid::regprocedure::text ORDER BY p.oid::regprocedure::text), '[]')
 FROM pg_catalog.pg_proc AS p
 WHERE p.pronamespace IN (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = ANY ({schemas}))

@@ -1,4 +1,4 @@
--- What was foreseen of migrations, in seconds at the least and at the most, and how many milliseconds each took: the newest.
+-- The forecasts of migrations, as the least and the most seconds, and the milliseconds that each took: the newest.
 SELECT coalesce(jsonb_agg(jsonb_build_array(entry.low, entry.high, entry.taken)), '[]')
 FROM (
     SELECT detail->'forecast'->0 AS low, detail->'forecast'->1 AS high, execution_time_ms AS taken

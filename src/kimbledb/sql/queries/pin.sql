@@ -1,4 +1,5 @@
--- Settings that are to hold from here on, where they do not. What a version does not have is NULL.
+-- Sets settings for the rest of the transaction, if their values differ. The value of a setting that this version lacks
+-- is NULL.
 SELECT pg_catalog.set_config(name, value, {local})
 FROM (VALUES {values}) AS pinned (name, value)
 WHERE pg_catalog.current_setting(name, true) <> value;

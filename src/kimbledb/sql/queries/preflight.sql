@@ -1,10 +1,10 @@
--- What the role may do, what is planted in the schemas, and which extensions the server offers.
+-- The privileges of the role, the untrusted objects in the schemas, and the extensions that the server offers.
 SELECT jsonb_build_object(
     'may_create_schema', has_database_privilege(current_database(), 'CREATE'),
     'may_create_in_schema', coalesce((
         SELECT has_schema_privilege(oid, 'CREATE') AND has_schema_privilege(oid, 'USAGE')
         FROM pg_namespace WHERE nspname = {schema}), false),
-    -- Only a table's owner changes it. Its owner's members are as good.
+    -- Only the owner of a table may alter it, and members of that role.
     'of_others', coalesce((
         SELECT jsonb_object_agg(c.relname, pg_get_userbyid(c.relowner))
         FROM pg_class AS c
@@ -15,7 +15,7 @@ SELECT jsonb_build_object(
 {dangers}
     ),
     'extensions', CASE WHEN {extensions} = '{}' THEN '{}' ELSE coalesce((
-        -- To read each version of each extension takes longer than all else here, and a superuser may create any.
+        -- Reading each version of each extension takes longer than the rest, and a superuser may create any.
         WITH version AS MATERIALIZED (
             SELECT name, version, superuser, trusted FROM pg_available_extension_versions()
             WHERE NOT current_setting('is_superuser')::boolean)

@@ -1,5 +1,5 @@
--- A question that is planned with the safe path, and answered with another, by which the
--- server's own functions leave out the names of its schemas.
+-- A query that is planned with the safe path and answered with another one, by which the server's own functions leave
+-- out the names of its schemas.
 DECLARE
     shown refcursor;
     answer text;

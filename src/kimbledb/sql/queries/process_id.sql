@@ -1,2 +1,2 @@
--- Which server process answers.
+-- The server process that answers.
 SELECT to_jsonb(pg_backend_pid())

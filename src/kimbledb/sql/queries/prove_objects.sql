@@ -1,7 +1,7 @@
--- The proof of a migration by looking up: each object that it declares is there, valid and owned by whom it must be,
--- and each that it drops is gone. With it goes the form of each that has expressions, for history. The catalogs are read
--- by their indexes, planned with the safe path, and printed with the target's, as in printed.sql. What is found is
--- compared by name; what is wrong with it is asked only where there is something.
+-- The proof of a migration by look-ups: each object that it declares exists, is valid and has the right owner, and each
+-- that it drops is gone. It also returns, for history, the form of each object that has expressions. The catalogs are
+-- read by their indexes, planned with the safe path, and printed with the target's, as in printed.sql. Objects are
+-- compared by name; their faults are queried only if there are some.
 DECLARE
     declared constant jsonb := nullif(current_setting('kimbledb.declared', true), '');
     own_role constant oid := to_regrole(quote_ident(current_user));
@@ -16,7 +16,7 @@ DECLARE
     forms jsonb;
     strange jsonb;
 BEGIN
-    -- In a loop one plan serves all: what is looked for does not change it.
+    -- A loop uses one plan for all: it does not depend on the wanted names.
     PERFORM set_config('plan_cache_mode', 'force_generic_plan', true);
     OPEN looked FOR
         SELECT jsonb_object_agg(key, CASE WHEN fault IS NOT NULL THEN jsonb_build_array(fault, detail) END), count(fault),
@@ -31,7 +31,7 @@ BEGIN
             pg_catalog.set_config('plan_cache_mode', planned, true);
     PERFORM set_config('kimbledb.forms', ({origin} || jsonb_build_object('forms', coalesce(forms, '{}')))::text, true);
     IF {judging} AND (faults > 0 OR NOT coalesce(found_objects, '{}') ?& wanted OR coalesce(found_objects, '{}') ?| gone) THEN
-        -- Text, so that the server does not read it where it is not wanted.
+        -- A text, so that the server parses it only here.
         EXECUTE {faults} INTO strange USING coalesce(found_objects, '{}'), wanted, gone, {states}::jsonb;
         IF strange IS NOT NULL THEN
             RAISE EXCEPTION USING MESSAGE = 'what the migration declares is not there', DETAIL = strange::text, ERRCODE = 'KD013';

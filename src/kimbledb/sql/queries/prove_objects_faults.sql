@@ -1,5 +1,5 @@
--- What is wrong with declared objects, each as [key, fault, detail]. $1 is what was found, each with its fault; $2 the
--- keys that must be found, $3 those that must not, $4 the states that are declared and not the usual ones.
+-- The faults of declared objects, each as [key, fault, detail]. $1 is the objects found, each with its fault; $2 the
+-- keys that must be found, $3 those that must not, $4 the declared states other than the usual ones.
 SELECT jsonb_agg(jsonb_build_array(key, fault, detail))
 FROM (
     -- A script that ran without an error passed over a role that this server lacks.
@@ -8,7 +8,7 @@ FROM (
     UNION ALL
     SELECT key, 'there', NULL FROM unnest($3) AS key WHERE $1 ? key
     UNION ALL
-    -- An owner whom we trust will do.
+    -- Any trusted owner is accepted.
     SELECT key, fault->>0, CASE fault->>0 WHEN 'owner' THEN pg_get_userbyid((fault->>1)::oid) ELSE fault->>1 END
     FROM jsonb_each($1) AS found (key, fault)
     WHERE key = ANY ($2) AND fault <> 'null' AND CASE fault->>0

@@ -1,4 +1,4 @@
--- Before anything else of a message: did the server read it by the settings by which it is meant?
+-- Before anything else of a message: did the server read it with the settings that it is written for?
 DECLARE
     wanted constant jsonb := {wanted};
     each text;

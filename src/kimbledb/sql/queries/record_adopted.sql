@@ -1,5 +1,4 @@
--- History rows for migrations whose objects were found, with what proves them.
--- What another hand recorded keeps its row, with the time that it gives.
+-- History rows for migrations whose objects were found, with the proof. A row of another tool stays, with its time.
 DECLARE
     adopted constant jsonb := current_setting('kimbledb.adopted')::jsonb;
     one jsonb;

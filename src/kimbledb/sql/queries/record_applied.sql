@@ -4,7 +4,7 @@ DECLARE
     -- Since begin_step.sql, or since the begin of the transaction where that note was rolled back.
     began constant numeric := coalesce(nullif(current_setting('kimbledb.began', true), '')::numeric, extract(epoch FROM now()));
     taken constant integer := greatest(0, round((extract(epoch FROM clock_timestamp()) - began) * 1000));
-    -- What measure_after.sql found, as [kind, name, count, bound].
+    -- The losses that measure_after.sql found, as [kind, name, count, bound].
     lost constant jsonb := coalesce(nullif(current_setting('kimbledb.lost', true), ''), '[]');
     -- And what else it found: it is known only of a script that did all of its work in this transaction.
     made constant jsonb := CASE WHEN NOT step->'detail' ? 'strategy' THEN nullif(current_setting('kimbledb.made', true), '') END;

@@ -12,7 +12,7 @@ BEGIN
             applied_at = excluded.applied_at, success = false, error_message = excluded.error_message,
             execution_time_ms = excluded.execution_time_ms, checksum = excluded.checksum,
             applied_by = excluded.applied_by, kimbledb_version = excluded.kimbledb_version
-        -- Somebody else's success is not overwritten.
+        -- The success of another run is not overwritten.
         WHERE h.success IS NOT TRUE;
     END IF;
     INSERT INTO {schema}.migration_log (event, migration_name, execution_time_ms, checksum, error_message, kimbledb_version, detail)

@@ -1,4 +1,4 @@
--- History begins anew; the log goes on, with an entry for what was taken away.
+-- History begins anew; the log continues, with an entry for the objects that were removed.
 DECLARE
     step constant jsonb := current_setting('kimbledb.step')::jsonb;
     entry bigint;

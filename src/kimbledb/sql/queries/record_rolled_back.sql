@@ -1,6 +1,6 @@
--- The history row goes, the log entry stays, in the rollback's own transaction. What has its earlier form again may be
--- printed otherwise than then, where the rollback had the server's own text: the record of the migration that gave it
--- that form then counts as one of another database, until a writing operation renews it.
+-- Deletes the history row and writes the log entry, in the rollback's own transaction. An object that has its earlier
+-- form again may be printed differently if the rollback used the server's own text: the record of the migration that
+-- gave it that form then counts as one of another database, until a writing operation renews it.
 DECLARE
     step constant jsonb := current_setting('kimbledb.step')::jsonb;
     taken constant integer := greatest(0, round(extract(epoch FROM clock_timestamp() - now()) * 1000));
@@ -8,7 +8,7 @@ DECLARE
     entry bigint;
     one record;
 BEGIN
-    -- Another hand may have recorded it without the end of its name.
+    -- Another tool may have recorded it without `.sql`.
     DELETE FROM {schema}.migration_history
     WHERE migration_name IN (step->>'name', regexp_replace(step->>'name', '\.sql$', ''));
     FOR one IN

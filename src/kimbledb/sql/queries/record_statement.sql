@@ -1,8 +1,7 @@
--- A statement outside of a transaction: that it is about to run, that it is done, or that
--- what it did was taken back. Before it runs the entry keeps what is unfinished already,
--- which tables it names, and which partitions of theirs it could detach: by that the next
--- run, or this one after a failure, knows what the statement left behind. Once it is done
--- the entry keeps the constraints that it added and that are not validated.
+-- A statement outside of a transaction: that it is about to run, that it is done, or that its effects were undone.
+-- Before it runs, the entry keeps the unfinished objects that exist already, the tables that the statement names, and
+-- the partitions that it could detach: by these the next run, or this one after a failure, recognises the leftovers of
+-- the statement. After it, the entry keeps the constraints that it added and that are not validated.
 DECLARE
     step constant jsonb := current_setting('kimbledb.step')::jsonb;
     words constant text[] := ARRAY(SELECT jsonb_array_elements_text(step->'words'));
@@ -27,7 +26,7 @@ BEGIN
         facts := jsonb_build_object('unvalidated', (
             SELECT jsonb_agg(oid::bigint) FROM pg_constraint
             WHERE NOT convalidated AND conparentid = 0 AND NOT open @> to_jsonb(oid::bigint)
-              -- Rows that are visible while who wrote them is in progress are of this transaction, or of a part of it.
+              -- A visible row whose transaction is in progress is of this transaction, or of a savepoint of it.
               AND CASE WHEN age(xmin) <= age(top::xid) THEN pg_xact_status((epoch + xmin::text::numeric)::text::xid8) = 'in progress' END));
     END IF;
     INSERT INTO {schema}.migration_log (event, migration_name, checksum, kimbledb_version, detail)

@@ -1,11 +1,11 @@
--- The forms that history records, by migration, and where this is: a record of another server, cluster or history was
--- made elsewhere. SELECT on history is enough, on a standby too. look.sql has shown whose history it is.
+-- The forms that history records, by migration, and the origin of this database: a record of another server, cluster or
+-- history was made elsewhere. SELECT on history is enough, on a standby too. look.sql has shown who owns history.
 DECLARE
     history constant regclass := to_regclass({history});
     recorded jsonb := '{}';
     system_id bigint := 0;
 BEGIN
-    -- A platform may have taken it from everybody.
+    -- A platform may have revoked it from all roles.
     IF has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') THEN
         SELECT system_identifier INTO system_id FROM pg_control_system();
     END IF;
@@ -13,7 +13,7 @@ BEGIN
     IF EXISTS (SELECT FROM pg_attribute AS a
                WHERE a.attrelid = history AND a.attname = 'forms' AND a.atttypid = 'jsonb'::regtype AND NOT a.attisdropped)
     THEN
-        -- Our policy hides nothing from whoever was granted to read it. Another hides rows: that is an error.
+        -- Our policy hides no row from a role with SELECT. Another policy hides rows: that is an error.
         IF row_security_active(history) AND current_user NOT IN ('anon', 'authenticated') AND (
             SELECT bool_and(polname = 'migration_history_is_read_as_granted') FROM pg_policy WHERE polrelid = history)
         THEN

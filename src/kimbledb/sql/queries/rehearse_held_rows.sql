@@ -1,4 +1,4 @@
--- Makes up rows where it is told to, answers with some rows of each table, and leaves nothing behind.
+-- Makes up rows on request, returns some rows of each table, and leaves no trace.
 DECLARE
     one record;
     rows jsonb;

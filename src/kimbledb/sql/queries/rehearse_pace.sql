@@ -1,6 +1,6 @@
--- What says how long something takes on this server: the time of a hash, and of each of some tables its size, what hangs
--- on it, and how fast its pages are read. Writes nothing. It reads chunks of pages all over a table, for {budget} seconds in
--- all and no more than 64 MB of each: what is in memory and what is not then have their shares.
+-- The speed of this server: the time of a hash, and for some tables the size, the attached objects, and the time to
+-- read their pages. It writes nothing. It reads chunks of pages spread over a table, for {budget} seconds in all and no
+-- more than 64 MB of each table: so pages in memory and others have their shares.
 DECLARE
     chunk constant bigint := 16;
     most constant bigint := 8192;
@@ -50,7 +50,7 @@ BEGIN
             ELSIF NOT given.is_trusted THEN
                 reason := 'a stranger owns it, and to read it calls what hangs on it';
             END IF;
-            -- Whoever has locked the table would be waited for.
+            -- A size would wait for a lock on the table.
             PERFORM set_config('lock_timeout', '100ms', true);
             pages := pg_relation_size(given.oid) / current_setting('block_size')::bigint;
             facts := jsonb_build_object(

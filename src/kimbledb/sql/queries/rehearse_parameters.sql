@@ -1,4 +1,4 @@
--- For each parameter of a prepared statement its type: the name, the category, and the labels of an enum.
+-- The type of each parameter of a prepared statement: the name, the category, and the labels of an enum.
 SELECT coalesce(jsonb_agg(jsonb_build_array(base.typname, base.typcategory,
            (SELECT coalesce(jsonb_agg(e.enumlabel ORDER BY e.enumsortorder), '[]') FROM pg_enum AS e WHERE e.enumtypid = base.oid)) ORDER BY given.place), '[]')
 FROM pg_prepared_statements AS p

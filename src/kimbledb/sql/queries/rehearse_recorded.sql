@@ -1,5 +1,5 @@
--- The queries of this database that pg_stat_statements has recorded, the most frequent first: where the view is, the
--- texts, and how many of them this role may not read.
+-- The queries of this database that pg_stat_statements has recorded, the most frequent first: the schema of the view,
+-- the texts, and the number of those that this role may not read.
 DECLARE
     home text;
     answer jsonb;

@@ -1,4 +1,4 @@
--- The roles that own something in some schemas, or are granted something on them, without superusers and the server's own.
+-- The roles that own objects in some schemas or have privileges on them, without superusers and the server's own roles.
 SELECT coalesce(jsonb_agg(r.rolname ORDER BY r.rolname), '[]')
 FROM pg_roles AS r
 WHERE NOT r.rolsuper AND r.rolname !~ '^pg_' AND r.rolname <> session_user AND r.oid IN (

@@ -1,4 +1,5 @@
--- Executes queries, each with the same rows before it, and answers with what each returns, leaves, reads or meets.
+-- Executes queries, each with the same rows before it, and answers with the rows that each returns and leaves, the
+-- relations that it reads, and its error.
 DECLARE
     given CONSTANT jsonb := {given};
     reader CONSTANT text := session_user;

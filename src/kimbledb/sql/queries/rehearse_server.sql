@@ -1,4 +1,4 @@
--- What the server of a clone has.
+-- The properties of the server of a clone.
 SELECT jsonb_build_object(
     'version', split_part(current_setting('server_version'), ' ', 1),
     'role', session_user,

@@ -1,5 +1,5 @@
--- What a clone of this database needs beside pg_dump's file: roles, settings, extensions, and which schemas need each
--- other. No row of a table is read.
+-- The needs of a clone of this database beside pg_dump's file: roles, settings, extensions, and the dependences between
+-- schemas. It reads no row of a table.
 WITH schemas AS (
     SELECT n.oid, n.nspname FROM pg_namespace AS n
     WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'),
@@ -19,7 +19,7 @@ homes (classid, objid, schema) AS (
     UNION ALL SELECT 'pg_attrdef'::regclass, a.oid, c.relnamespace FROM pg_attrdef AS a JOIN pg_class AS c ON c.oid = a.adrelid),
 members (classid, objid) AS (
     SELECT d.classid, d.objid FROM pg_depend AS d WHERE d.deptype = 'e'),
--- What belongs to an extension comes with it.
+-- The objects of an extension come with it.
 uses (needing, needed) AS (
     SELECT DISTINCT one.schema, other.schema
     FROM pg_depend AS d
@@ -75,7 +75,7 @@ SELECT jsonb_build_object(
                         OR s.setrole = (SELECT r.oid FROM pg_roles AS r WHERE r.rolname = session_user))),
     'tables', (SELECT coalesce(jsonb_agg(jsonb_build_array(
                    n.nspname, c.relname,
-                   -- As in table_sizes.sql: an estimate of none is of no worth where the table has grown since.
+                   -- As in table_sizes.sql: an estimate of no rows is worthless if the table has grown since.
                    CASE WHEN c.relkind NOT IN ('r', 'p', 'm') THEN NULL
                         WHEN c.reltuples > 0 THEN c.reltuples::bigint
                         WHEN c.reltuples = 0 AND c.relpages * current_setting('block_size')::bigint = pg_catalog.pg_relation_size(c.oid) THEN 0 END,

@@ -1,6 +1,6 @@
--- The tables of some schemas with their columns that take values, and the keys by which their rows refer to others.
--- Rows of partitions are read and written by the partitioned table. To read and to write rows calls what hangs on their
--- table: those of strangers are left alone.
+-- The tables of some schemas with the columns that take values, and the keys by which their rows refer to others. Rows
+-- of partitions are read and written by the partitioned table. Reading and writing rows calls code that is attached to
+-- the table, so tables of untrusted roles are left out.
 SELECT jsonb_build_object(
     'tables', (SELECT coalesce(jsonb_agg(jsonb_build_array(
                    c.oid::bigint, n.nspname, c.relname, c.relkind = 'p',

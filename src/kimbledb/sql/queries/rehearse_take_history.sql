@@ -1,4 +1,4 @@
--- Gives a clone the history of the target. The triggers of history keep others from that.
+-- Writes the history of the target into a clone. The triggers of history refuse this to others.
 BEGIN
     PERFORM pg_catalog.set_config('session_replication_role', 'replica', true);
     INSERT INTO {schema}.migration_history OVERRIDING SYSTEM VALUE

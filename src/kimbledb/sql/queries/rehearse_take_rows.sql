@@ -1,4 +1,4 @@
--- Gives a clone rows of the target, without its triggers, and lets the sequences of the table go on behind them.
+-- Writes rows of the target into a clone, without its triggers, and sets the sequences of the table behind them.
 DECLARE
     counted record;
 BEGIN

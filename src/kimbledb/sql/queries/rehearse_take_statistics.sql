@@ -1,4 +1,4 @@
--- Gives the tables of a clone the statistics of the target. A server before version 18 takes none.
+-- Writes the statistics of the target into the tables of a clone. A server before version 18 accepts none.
 DECLARE
     given record;
     of_column record;

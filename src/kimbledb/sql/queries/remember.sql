@@ -1,4 +1,4 @@
--- Right after BEGIN: what the session holds; what else it holds at the end, a script has left.
+-- Directly after BEGIN: the state of the session. Everything else at the end is left by a script.
 DECLARE
     path constant text := pg_catalog.current_setting('search_path');
     before jsonb;
@@ -12,7 +12,7 @@ BEGIN
         'role', current_setting('role'),
         'channels', to_jsonb(ARRAY(SELECT pg_listening_channels())),
         'temporary', '[]'::jsonb,
-        -- The functions under the views, which take twice as long to be planned.
+        -- The functions under the views: the planning of the views takes twice as long.
         'cursors', to_jsonb(ARRAY(SELECT name FROM pg_cursor() WHERE is_holdable)),
         'prepared', to_jsonb(ARRAY(SELECT name FROM pg_prepared_statement())),
         'locks', to_jsonb(ARRAY(SELECT jsonb_build_array(classid, objid, objsubid, mode) FROM pg_lock_status()

@@ -1,5 +1,5 @@
--- What the migrations to come make must not be there: the scripts are for a schema without it.
--- What history says to be applied has made it, else it was made by another hand.
+-- The objects of the next migrations must not exist: the scripts are for a schema without them. They exist if history
+-- records the migrations, or if another tool made them.
 DECLARE
     platform constant text := CASE WHEN EXISTS (SELECT FROM pg_namespace WHERE nspname = 'auth')
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')) THEN 'hosted' ELSE 'bare' END;

@@ -1,5 +1,5 @@
--- The question what a migration made on tables that were there before it, for the log: a rollback tells it from what
--- was made by hand.
+-- The query for the objects that a migration made on tables that existed before it, for the log: by it a rollback tells
+-- them from objects made by hand.
 BEGIN
     PERFORM set_config('kimbledb.made_on', {made_on}, true);
 END

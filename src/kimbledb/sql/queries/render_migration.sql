@@ -1,5 +1,5 @@
--- One migration of the rendered file: passed over where history says that it is
--- applied, else run and recorded; an error gets its name and ends the transaction.
+-- One migration of the rendered file: skipped if history records it as applied, else run and recorded. An error gets
+-- its name and ends the transaction.
 DECLARE
     hosted constant boolean := EXISTS (SELECT FROM pg_namespace WHERE nspname = 'auth')
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role'));

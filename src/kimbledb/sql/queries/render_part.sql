@@ -1,5 +1,5 @@
--- A further transaction of the rendered file goes on only where all before it is applied:
--- psql goes on after an error unless it is told to stop.
+-- A further transaction of the rendered file continues only if all before it is applied: psql continues after an error
+-- unless it is told to stop.
 DECLARE
     platform constant text := CASE WHEN EXISTS (SELECT FROM pg_namespace WHERE nspname = 'auth')
         AND (SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role')) THEN 'hosted' ELSE 'bare' END;

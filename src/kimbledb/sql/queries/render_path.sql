@@ -1,4 +1,4 @@
--- Where the rendered file looks names up.
+-- The search_path of the rendered file.
 BEGIN
     PERFORM set_config('search_path', concat_ws(', ', 'public', (
         SELECT string_agg(DISTINCT quote_ident(n.nspname), ', ')

@@ -1,5 +1,5 @@
--- The settings of each transaction of the rendered file. An editor sends the whole of it in one
--- message, which is read before any setting in it holds.
+-- The settings of each transaction of the rendered file. An editor sends the whole file in one message, which is read
+-- before any of its settings applies.
 BEGIN
     IF current_setting('standard_conforming_strings') <> 'on' THEN
         RAISE EXCEPTION 'standard_conforming_strings is off: the server reads this file otherwise than it is meant'

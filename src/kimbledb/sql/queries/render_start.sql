@@ -1,5 +1,5 @@
--- The start of the rendered file: what the server must be, what history holds under another
--- name than the file does, and the extensions.
+-- The start of the rendered file: checks the server and the rows of history under other names, and creates the
+-- extensions.
 DECLARE
     extension text;
     migrations constant jsonb := {migrations};

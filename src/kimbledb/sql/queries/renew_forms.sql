@@ -1,4 +1,4 @@
--- The records of forms that history lacked, or that another server or database made.
+-- Records of forms that history lacked, or that another server or database had made.
 DECLARE
     renewed constant jsonb := current_setting('kimbledb.renewed')::jsonb;
 BEGIN

@@ -1,4 +1,4 @@
--- What a schema holds, with a fingerprint by which to tell later whether it still does.
+-- The objects of a schema, with a fingerprint that shows later whether they are the same.
 SELECT what || jsonb_build_object('fingerprint', md5(what::text))
 FROM (
 {objects}

@@ -1,4 +1,4 @@
--- What a database holds beside what the server and extensions put there.
+-- The objects of a database beside those of the server and of extensions.
 WITH of_extension AS (
     SELECT classid, objid FROM pg_catalog.pg_depend WHERE deptype = 'e'
 ),
@@ -16,7 +16,7 @@ SELECT jsonb_build_object(
             JOIN pg_catalog.pg_namespace AS n ON n.oid = h.namespace
             WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
               AND (h.classid, h.objid) NOT IN (SELECT classid, objid FROM of_extension)
-              -- What comes with another object is told with that.
+              -- An object that comes with another one is listed with that.
               AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d WHERE d.classid = h.classid AND d.objid = h.objid AND d.deptype = 'i')
         ) AS named (name)),
     'schemas', (SELECT jsonb_agg(nspname) FROM pg_catalog.pg_namespace),

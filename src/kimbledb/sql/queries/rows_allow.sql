@@ -1,5 +1,5 @@
--- What the rows of a schema allow: what of a list holds, and how many rows each of some queries lists. A query that cannot
--- be run decides nothing: it may read what the role may not read, or call what is not made yet.
+-- The conditions that the rows of a schema fulfil, and the numbers of rows that some queries return. A query that fails
+-- decides nothing: it may read a table that the role may not read, or call a function that does not exist yet.
 DECLARE
     answer jsonb := (SELECT coalesce(jsonb_agg(jsonb_build_array(name, what)), '[]') FROM (VALUES
 {asked}
@@ -7,7 +7,7 @@ DECLARE
     kinds constant text[] := {kinds};
     names constant text[] := {names};
     listing constant text[] := {queries};
-    -- The tables whose rows a query compares each with each.
+    -- The tables whose rows a query compares pairwise.
     compared constant text[] := {compared};
     number bigint;
 BEGIN
@@ -25,7 +25,7 @@ BEGIN
             EXECUTE 'SELECT pg_catalog.count(*) FROM (' || listing[place] || ') AS breaking' INTO number;
             answer := answer || pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_array(names[place], kinds[place], number));
         EXCEPTION WHEN OTHERS THEN
-            -- A lock that was not to be had, a timeout or a server that stops are no answers.
+            -- An unavailable lock, a timeout or a shutdown of the server are no answers.
             IF pg_catalog.left(SQLSTATE, 2) NOT IN ('0A', '21', '22', '23', '2F', '38', '39', '42', 'P0') THEN
                 RAISE;
             END IF;

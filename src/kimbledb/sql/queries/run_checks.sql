@@ -1,9 +1,8 @@
--- The verification: each query in a part of the transaction that is read-only
--- and taken back, so that it leaves no trace. Its results travel as messages,
--- since nothing else crosses the rollback, or a pooler, in one round trip. The queries
--- alone are looked up in the schemas, and nothing of this block.
--- Server and pooler may log these, so no row travels: of a check come its passed, expected
--- and found, of a query that need only run comes the number of its rows (20 at most).
+-- The verification: each query runs in a read-only savepoint that is rolled back, so that it leaves no trace. Its
+-- results travel as messages, since nothing else survives the rollback in one round trip, through a pooler too. Only
+-- the names of the queries are looked up in the schemas, and none of this block. Server and pooler may log the
+-- messages, so they hold no row: of a check they hold its passed, expected and found, of a query that only has to run
+-- the number of its rows (20 at most).
 DECLARE
     checks constant jsonb := current_setting('kimbledb.checks')::jsonb;
     judging constant boolean := {judging};
@@ -48,7 +47,7 @@ BEGIN
                                  FROM jsonb_array_elements(coalesce(failing, rows)) AS row));
                 END IF;
             EXCEPTION
-                -- The verification fails, and says why; nothing is passed over.
+                -- The verification fails with the reason. No error is ignored.
                 WHEN query_canceled OR lock_not_available OR deadlock_detected OR serialization_failure
                     OR insufficient_resources THEN RAISE;
                 WHEN OTHERS THEN

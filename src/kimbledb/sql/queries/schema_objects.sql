@@ -1,9 +1,8 @@
--- What a schema holds, as a reset takes it away: its objects in the form in which
--- they are dropped, which of them need which, and who outside needs one of them.
--- A part of a table (foreign key, policy, trigger, default) stands by itself, so
--- that circles of tables and functions come apart without CASCADE.
--- Extensions, their objects and kimbledb's own are left out. Schemas of the migrations' own are taken with all that they
--- hold, and of other schemas what the migrations made there.
+-- The content of a schema, as a reset removes it: its objects in the form in which they are dropped, their dependences,
+-- and the outside objects that need one of them. A part of a table (foreign key, policy, trigger, default) is dropped
+-- by itself, so that cycles of tables and functions can be dropped without CASCADE. Extensions, their objects and
+-- kimbledb's own are left out. Schemas that the migrations made are included with all their objects, and other schemas
+-- with the objects that the migrations made there.
 WITH RECURSIVE target AS (
     SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = {schema}
 ),
@@ -29,7 +28,7 @@ ours (classid, objid) AS (
 of_extension AS (
     SELECT classid, objid FROM pg_catalog.pg_depend WHERE deptype = 'e'
 ),
--- What stands for something else: an index for its table, an array for its element,
+-- Objects that stand for another one: an index for its table, an array for its element,
 -- a row type for its table, a constraint that is no foreign key for its table.
 meant (classid, objid, toclass, toid) AS (
     SELECT 'pg_catalog.pg_class'::regclass::oid, i.indexrelid, 'pg_catalog.pg_class'::regclass::oid, i.indrelid FROM pg_catalog.pg_index AS i
@@ -59,7 +58,7 @@ meant (classid, objid, toclass, toid) AS (
     SELECT 'pg_catalog.pg_constraint'::regclass, t.tgconstraint, 'pg_catalog.pg_trigger'::regclass, t.oid
     FROM pg_catalog.pg_trigger AS t JOIN pg_catalog.pg_constraint AS k ON k.oid = t.tgconstraint AND k.contype = 't'
     UNION ALL
-    -- What a foreign key has made for each partition, and the triggers of constraints.
+    -- The copies of a foreign key for each partition, and the triggers of constraints.
     SELECT 'pg_catalog.pg_constraint'::regclass, k.oid, 'pg_catalog.pg_constraint'::regclass, k.conparentid
     FROM pg_catalog.pg_constraint AS k WHERE k.contype = 'f' AND k.conparentid <> 0
     UNION ALL
@@ -83,7 +82,7 @@ meant (classid, objid, toclass, toid) AS (
     UNION ALL
     SELECT 'pg_catalog.pg_amproc'::regclass, p.oid, 'pg_catalog.pg_opfamily'::regclass, p.amprocfamily FROM pg_catalog.pg_amproc AS p
 ),
--- Everything that stands by itself, with the schema that it is in; a part with that of its table.
+-- The independent objects with their schemas, and parts with the schema of their table.
 thing (classid, objid, namespace, part) AS (
     SELECT 'pg_catalog.pg_class'::regclass::oid, oid, relnamespace, false FROM pg_catalog.pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
     UNION ALL SELECT 'pg_catalog.pg_namespace'::regclass, oid, oid, false FROM own
@@ -114,7 +113,7 @@ chain (classid, objid, toclass, toid) AS (
 stands AS MATERIALIZED (
     SELECT c.* FROM chain AS c WHERE NOT EXISTS (SELECT FROM meant AS m WHERE m.classid = c.toclass AND m.objid = c.toid)
 ),
--- What depends on what, each told by the thing that it stands for.
+-- The dependences, between the objects that their ends stand for.
 need AS MATERIALIZED (
     SELECT DISTINCT coalesce(one.toclass, d.classid) AS classid, coalesce(one.toid, d.objid) AS objid,
            coalesce(other.toclass, d.refclassid) AS refclassid, coalesce(other.toid, d.refobjid) AS refobjid
@@ -145,7 +144,7 @@ edge AS MATERIALIZED (
     JOIN inside AS other ON other.classid = n.refclassid AND other.objid = n.refobjid
     WHERE one.place <> other.place
 ),
--- A part that needs nothing but its own table goes with it, if that goes.
+-- A part that needs only its own table is dropped with the table.
 dropped AS MATERIALIZED (
     SELECT i.* FROM inside AS i
     WHERE NOT i.part OR (SELECT count(*) FROM edge AS e WHERE e.place = i.place) > 1
@@ -158,7 +157,7 @@ outsider (name, needs) AS (
     LEFT JOIN inside AS own ON own.classid = n.classid AND own.objid = n.objid
     -- Publications only lose the table.
     WHERE own.place IS NULL AND n.classid NOT IN ('pg_catalog.pg_publication_rel'::regclass, 'pg_catalog.pg_default_acl'::regclass)
-      -- A table's own toast table, and what was left out above because it goes along.
+      -- The toast table of a table, and the parts left out above, which are dropped with it.
       AND NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE n.classid = 'pg_catalog.pg_class'::regclass AND c.oid = n.objid AND c.relkind = 't')
 )
 SELECT jsonb_build_object(
@@ -208,8 +207,8 @@ SELECT jsonb_build_object(
             ORDER BY d.place)
         FROM dropped AS d), '[]'),
     'outsiders', coalesce((SELECT jsonb_agg(jsonb_build_array(name, needs) ORDER BY name, needs) FROM outsider), '[]'),
-    -- Where rows stand (a partitioned table has them in its partitions), and positions that no column keeps.
-    'stakes', coalesce((
+    -- The tables with rows (a partitioned table has them in its partitions), and sequences that belong to no column.
+    'with_data', coalesce((
         SELECT jsonb_agg(jsonb_build_array(c.relkind, i.home || c.relname, c.oid::bigint, format('%s.%I', i.namespace::regnamespace, c.relname)) ORDER BY i.home, c.relname)
         FROM inside AS i JOIN pg_catalog.pg_class AS c ON i.classid = 'pg_catalog.pg_class'::regclass AND c.oid = i.objid
         WHERE c.relkind IN ('r', 'S') OR (c.relkind = 'm' AND c.relispopulated)), '[]'))

@@ -1,6 +1,6 @@
--- The scratch schema, and a second one that hides what extensions' schemas hold beside their extensions: scripts name
--- no schema, and a name that the scratch schema lacks would be looked up there, where the live tables may be. What hides
--- a name can be neither read nor altered, so that a statement which needs it fails and is left out.
+-- The scratch schema, and a second one that hides the objects in extensions' schemas that belong to no extension:
+-- scripts name no schema, and a name that the scratch schema lacks would be looked up there, where the live tables may
+-- be. A hiding object can be neither read nor altered, so that a statement which needs it fails and is left out.
 DECLARE
     hidden record;
 BEGIN

@@ -1,4 +1,4 @@
--- A statement of a script in the scratch schema: where it fails, it is left out, and the others go on.
+-- A statement of a script in the scratch schema: if it fails, it is left out, and the others continue.
 BEGIN
     EXECUTE {statement};
 EXCEPTION

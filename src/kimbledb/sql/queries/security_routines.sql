@@ -1,4 +1,4 @@
--- What is wrong with the functions of a schema: [check, object, reason, cure] for each finding.
+-- The faults of the functions of a schema: [check, object, reason, cure] for each finding.
 WITH api (oid, name) AS (
     SELECT 0::oid, 'PUBLIC'
     UNION ALL

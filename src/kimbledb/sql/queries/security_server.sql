@@ -1,5 +1,5 @@
--- What the database has around a schema that is worth knowing: [check, object, reason, cure] for
--- each finding, and whether it has the roles of an API.
+-- The faults of the database around a schema: [check, object, reason, cure] for each finding, and whether the database
+-- has the roles of an API.
 WITH api (oid, name) AS (
     SELECT 0::oid, 'PUBLIC'
     UNION ALL

@@ -3,7 +3,7 @@
 WITH api (oid, name) AS (
     SELECT 0::oid, 'PUBLIC'
     UNION ALL
-    -- The roles of people who come by the API, and what those are members of.
+    -- The roles of API users, and the roles of which they are members.
     SELECT DISTINCT r.oid, pg_catalog.quote_ident(r.rolname)
     FROM pg_catalog.pg_roles AS r
     JOIN pg_catalog.pg_roles AS person ON person.rolname IN ('anon', 'authenticated')

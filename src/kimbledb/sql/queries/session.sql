@@ -1,4 +1,4 @@
--- Which server process answers, and whether it sees in its database the lock that another one holds.
+-- The server process that answers, and whether it sees in its database the lock that another one holds.
 SELECT jsonb_build_object(
     'process_id', pg_backend_pid(),
     'sees_lock', EXISTS (

@@ -1,6 +1,6 @@
--- Before scripts that are run to see what they do: a sequence changes outside of all transactions,
--- unless its storage is of this one. So each of ours gets a new storage with its position, which
--- goes when the transaction is rolled back, and what the scripts did to it, too.
+-- Before scripts of a try run: a sequence changes outside of all transactions, unless its storage is of this one. So
+-- each of our sequences gets a new storage with its position, and the rollback of the transaction removes it together
+-- with the changes of the scripts.
 DECLARE
     one record;
     last bigint;

@@ -1,4 +1,4 @@
--- Which statements of a step outside of a transaction an earlier try has done.
+-- The statements of a step outside of a transaction that an earlier try has finished.
 SELECT coalesce(jsonb_agg(s.detail->>'statement'), '[]')
 FROM (
 {statements}

@@ -1,6 +1,6 @@
--- What strangers own or may make where names are looked up, each with the reason and the
--- cure. A stranger's function or operator is called where its arguments fit better than
--- those of pg_catalog's, a stranger's table brings triggers, and code may hang on our tables.
+-- The objects that untrusted roles own or may create in schemas of the search_path, each with the reason and the cure.
+-- An untrusted function or operator is called if its arguments fit better than those of pg_catalog's, an untrusted
+-- table brings triggers, and code may be attached to our tables.
 WITH role (trusted) AS MATERIALIZED (
 {trusted}
 ),
@@ -9,7 +9,7 @@ space AS MATERIALIZED (
     FROM pg_catalog.pg_namespace AS n
     WHERE n.nspname = ANY ({schemas}) OR n.nspname = 'pg_catalog'
 ),
--- What a platform made is made by several roles, in schemas of its superuser.
+-- The objects of a platform belong to several roles, in schemas of its superuser.
 platform AS MATERIALIZED (
     SELECT n.oid
     FROM pg_catalog.pg_namespace AS n
@@ -35,7 +35,7 @@ theirs (classid, objid, owner, namespace) AS MATERIALIZED (
         UNION ALL SELECT 'pg_catalog.pg_conversion'::regclass, oid, conowner, connamespace FROM pg_catalog.pg_conversion WHERE oid >= 16384
         UNION ALL SELECT 'pg_catalog.pg_ts_config'::regclass, oid, cfgowner, cfgnamespace FROM pg_catalog.pg_ts_config WHERE oid >= 16384
         UNION ALL SELECT 'pg_catalog.pg_ts_dict'::regclass, oid, dictowner, dictnamespace FROM pg_catalog.pg_ts_dict WHERE oid >= 16384
-        -- It fires whatever schema is changed.
+        -- It fires for changes in every schema.
         UNION ALL SELECT 'pg_catalog.pg_event_trigger'::regclass, oid, evtowner, 'pg_catalog'::regnamespace FROM pg_catalog.pg_event_trigger
     ) AS each (classid, oid, owner, namespace)
     WHERE owner <> ALL ((SELECT trusted FROM role)::oid[])
@@ -68,7 +68,7 @@ danger (place, object, reason, cure) AS (
     FROM theirs AS t
     CROSS JOIN LATERAL pg_catalog.pg_identify_object(t.classid, t.objid, 0) AS i
     WHERE t.namespace IN (SELECT oid FROM space)
-      -- What comes with another object goes with it.
+      -- An object that comes with another one is listed with that.
       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d
                       WHERE d.classid = t.classid AND d.objid = t.objid
                         AND (d.deptype = 'i' OR (d.deptype = 'a' AND i.type = 'sequence')
@@ -128,7 +128,7 @@ danger (place, object, reason, cure) AS (
     JOIN pg_catalog.pg_rewrite AS w ON w.ev_class = c.oid
     WHERE c.relnamespace IN (SELECT oid FROM space) AND c.relname IN ('migration_history', 'migration_log') AND c.relkind = 'r'
 ),
--- Thousands of them would not be read.
+-- Nobody would read thousands of them.
 numbered AS (
     SELECT *, row_number() OVER (ORDER BY place, object, reason) AS number, count(*) OVER () AS total FROM danger
 )

@@ -1,10 +1,10 @@
--- The tables of a schema with what says whether a change of one takes long: how many rows
--- (as the server estimates, or null where it never did), bytes with and without indexes, columns, constraints; and its indexes.
--- To ask for a size waits behind whoever has locked the table: then it is estimated, too.
+-- The tables of a schema with the facts on which the duration of a change depends: the number of rows (the server's
+-- estimate, or null without one), bytes with and without indexes, columns, constraints; and the indexes. A query of a
+-- size waits for a lock on the table: for a locked table the size is estimated, too.
 SELECT jsonb_build_object(
     'tables', coalesce((
         SELECT jsonb_object_agg(c.relname, jsonb_build_object(
-            -- An estimate of none is of no worth where the table has grown since.
+            -- An estimate of no rows is worthless if the table has grown since.
             'rows', CASE WHEN c.reltuples > 0 THEN c.reltuples::bigint
                          WHEN c.reltuples = 0 AND (busy OR c.relpages * current_setting('block_size')::bigint = pg_catalog.pg_relation_size(c.oid)) THEN 0 END,
             'busy', busy,

@@ -1,7 +1,7 @@
--- Right after the script of a closed catalog: what it made starts closed. PUBLIC and the roles of a hosted platform
--- lose what default privileges gave them on the tables, views, sequences and routines that the script made.
+-- Directly after the script of a closed catalog: its objects start closed. PUBLIC and the roles of a hosted platform
+-- lose the default privileges on the tables, views, sequences and routines that the script made.
 DECLARE
-    -- A script that runs statement by statement goes on with its own.
+    -- A script that runs statement by statement continues with its own path.
     path constant text := pg_catalog.current_setting('search_path');
     older constant pg_catalog.refcursor := 'kimbledb_older';
     -- The transaction; its age and its epoch, to read a row's 32-bit xmin.
@@ -23,7 +23,7 @@ BEGIN
             MESSAGE = 'what the script made cannot be told, since it closed all cursors (CLOSE ALL)',
             HINT = 'take CLOSE ALL out, and name the cursors that are meant';
     END IF;
-    -- Rows that are visible while who wrote them is in progress are of this transaction, or of a part of it.
+    -- A visible row whose transaction is in progress is of this transaction, or of a savepoint of it.
     SELECT array_agg(c.oid) INTO relations
     FROM pg_class AS c
     WHERE CASE WHEN age(c.xmin) <= span THEN c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
@@ -45,7 +45,7 @@ BEGIN
                 routines := array_remove(routines, was.oid);
             END IF;
         END LOOP;
-        -- What an extension brings comes as it is.
+        -- The objects of an extension keep their privileges.
         IF EXISTS (SELECT FROM pg_extension WHERE age(xmin) <= span) THEN
             relations := ARRAY(SELECT r FROM unnest(relations) AS r WHERE NOT EXISTS (
                 SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = r AND d.deptype = 'e'));
@@ -60,7 +60,7 @@ BEGIN
         SELECT array_agg(oid), array_agg(quote_ident(rolname)) INTO closed_to, names
         FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role');
         FOR each IN
-            -- A relation without a list of its own is its owner's alone; a routine without one is everybody's.
+            -- Without an access list a relation is for its owner alone, and a routine for PUBLIC.
             SELECT open.what, string_agg(open.name, ', ') AS names, open.owner
             FROM (
                 SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass::text, c.relowner
@@ -75,7 +75,7 @@ BEGIN
             ) AS open (what, name, owner)
             GROUP BY open.what, open.owner
         LOOP
-            -- An owner keeps what is its own.
+            -- An owner keeps its privileges.
             EXECUTE format('REVOKE ALL ON %s %s FROM %s', each.what, each.names,
                 array_to_string('PUBLIC'::text || CASE WHEN each.owner = ANY (closed_to)
                     THEN array_remove(names, names[array_position(closed_to, each.owner)]) ELSE names END, ', '));

@@ -1,6 +1,5 @@
--- Take one of our advisory locks, or say who has it. Nobody waits in it: a waiter
--- would hold up a CREATE INDEX CONCURRENTLY. The lock of a transaction lives and
--- dies with it, and so is safe behind a transaction pooler.
+-- Takes one of our advisory locks, or names its holder. No session waits for it: a waiting session would block a CREATE
+-- INDEX CONCURRENTLY. The lock ends with its transaction, and so is safe behind a transaction pooler.
 DECLARE
     holders jsonb;
 BEGIN

@@ -1,4 +1,4 @@
--- The columns of a table that a role may name, by what it may do with them.
+-- The columns of a table on which a role has privileges, by privilege.
 SELECT jsonb_object_agg(wanted.may, (
     SELECT coalesce(jsonb_agg(a.attname ORDER BY a.attnum), '[]')
     FROM pg_attribute AS a

@@ -1,4 +1,4 @@
--- What a role may do with anything in a schema: [what, right].
+-- The privileges of a role on the objects of a schema: [object, privilege].
 SELECT coalesce(jsonb_agg(jsonb_build_array(thing, may) ORDER BY thing, may), '[]')
 FROM (
     SELECT CASE WHEN c.relkind IN ('v', 'm') THEN 'view ' ELSE 'table ' END || c.relname, wanted.may

@@ -1,5 +1,4 @@
--- The tables of a schema, with what it takes to make rows in them and to try
--- what a role may do with them.
+-- The tables of a schema, with the facts for making rows in them and for trying the access of a role.
 SELECT coalesce(jsonb_agg(jsonb_build_object(
     'name', t.relname,
     'columns', (

@@ -1,9 +1,6 @@
--- What the open transaction has done to objects, and a snapshot of these alone: the cost is in line with the transaction,
--- not with the schema. It answers twice: with what was touched, and with the snapshot. Where other objects may read
--- otherwise now, and where the argument "everything" says so, it takes the snapshot of all.
---
--- A row that the transaction, or a part of it, made or changed is no older than the transaction. What it dropped, it has
--- locked, and so has most of what changes an object. A home is what parts belong to: a relation, a function, a type.
+-- The objects that the open transaction has touched, and a snapshot of these alone: the cost grows with the
+-- transaction, not with the schema. It answers twice: with the touched objects, and with the snapshot. It takes the
+-- snapshot of all objects if the forms of others may have changed, or if the argument "everything" asks for it.
 DECLARE
     shown refcursor;
     answer text;
@@ -20,7 +17,7 @@ DECLARE
     new_ones boolean[];
 BEGIN
     IF NOT everything THEN
-        -- From here on age() counts from the number of this transaction.
+        -- After this, age() counts from the id of this transaction.
         PERFORM pg_current_xact_id();
         SELECT array_agg(class), array_agg(oid) INTO classes, numbers
         FROM (
@@ -77,7 +74,7 @@ BEGIN
         SELECT array_agg(named.class), array_agg(named.oid), array_agg(named.name), array_agg(named.is_new)
         INTO named_classes, named_numbers, named_names, new_ones
         FROM (
-            -- The type of a row is as old as its table.
+            -- The row type is as old as its table.
             SELECT home.class, c.oid, c.relname,
                    c.relkind = 'S' OR EXISTS (SELECT FROM pg_type AS t WHERE t.oid = c.reltype AND age(t.xmin) <= 0)
             FROM unnest(classes, numbers) AS home (class, oid)
@@ -111,14 +108,14 @@ BEGIN
                 SELECT FROM unnest(named_classes, named_numbers, named_names) AS named (class, oid, name)
                 JOIN pg_proc AS p ON p.proname = named.name
                 WHERE named.class = 'pg_proc'::regclass AND p.oid <> named.oid)
-            -- Of other kinds there are few, and many objects may read otherwise by them.
+            -- The other kinds are rare, and may change the forms of many objects.
             OR EXISTS (
                 SELECT FROM unnest(classes) AS class
                 WHERE class NOT IN (
                     'pg_class'::regclass, 'pg_proc'::regclass, 'pg_type'::regclass, 'pg_constraint'::regclass,
                     'pg_attrdef'::regclass, 'pg_trigger'::regclass, 'pg_policy'::regclass, 'pg_rewrite'::regclass,
                     'pg_statistic_ext'::regclass))
-            -- Neither leaves a trace elsewhere: a mapping that is dropped, and a row that a script deletes from a catalog.
+            -- No other sign shows these: a dropped mapping, and a row that a script deletes from a catalog.
             OR EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_ts_config'::regclass AND age(xmin) <= 0)
             OR EXISTS (
                 SELECT FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation

@@ -1,6 +1,6 @@
--- Which extensions cannot be created, and in which words the server refuses. The control
--- file does not tell: a platform may let a role create what that calls untrusted, or
--- refuse what it calls trusted. So it is tried, in a transaction that is rolled back.
+-- The extensions that cannot be created, with the server's messages. The control file does not decide it: a platform
+-- may let a role create an extension that the file calls untrusted, or refuse one that it calls trusted. So it is
+-- tried, in a transaction that is rolled back.
 DECLARE
     extension text;
     refused jsonb := '[]';
@@ -12,7 +12,7 @@ BEGIN
             WHEN lock_not_available OR deadlock_detected OR serialization_failure THEN
                 RAISE;
             WHEN duplicate_object OR unique_violation THEN
-                NULL; -- somebody else has made it by now
+                NULL; -- another session has created it by now
             WHEN OTHERS THEN
                 refused := refused || jsonb_build_array(jsonb_build_array(extension, SQLSTATE, SQLERRM));
         END;

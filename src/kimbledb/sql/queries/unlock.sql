@@ -1,5 +1,5 @@
--- Advisory locks that the session holds beyond its transaction. Of those of the transaction,
--- which end with it, the server says by a warning that they are not held.
+-- Releases advisory locks that the session holds beyond its transaction. For those of the transaction, which end with
+-- it, the server warns that they are not held.
     PERFORM set_config('client_min_messages', 'error', true);
     FOR one IN SELECT l.classid::bigint, l.objid::bigint, l.objsubid, l.mode = 'ShareLock' AS shared FROM pg_locks AS l
                WHERE l.locktype = 'advisory' AND l.pid = pg_backend_pid()

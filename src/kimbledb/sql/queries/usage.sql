@@ -1,5 +1,5 @@
--- How the schema's tables are used, and how busy the database is, by the server's own
--- statistics: nothing is counted or locked for it. Sizes are as of the last vacuum or analyze.
+-- The use of the schema's tables, and the load of the database, by the server's own statistics: nothing is counted or
+-- locked. Sizes are those of the last vacuum or analyze.
 SELECT jsonb_build_object(
     'tables', coalesce((
         SELECT jsonb_agg(jsonb_build_array(c.relname, s.n_live_tup, size.bytes, s.seq_scan, coalesce(s.idx_scan, 0), unused.names)
@@ -11,7 +11,7 @@ SELECT jsonb_build_object(
                 SELECT sum(i.relpages) FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid WHERE x.indrelid = c.oid), 0))
         ) AS size (bytes)
         CROSS JOIN LATERAL (
-            -- An index that keeps duplicates out is of use without any scan.
+            -- A unique index is used without any scan.
             SELECT coalesce(jsonb_agg(u.indexrelname ORDER BY u.indexrelname), '[]')
             FROM pg_stat_all_indexes AS u JOIN pg_index AS x ON x.indexrelid = u.indexrelid
             WHERE u.relid = c.oid AND u.idx_scan = 0 AND NOT x.indisunique

@@ -1,5 +1,5 @@
--- What of that (inventory.sql) the scripts took away, as [kind, name]: of the objects; and of what hung on
--- columns of tables that stay.
+-- The objects of inventory.sql that the scripts dropped, as [kind, name], those attached to columns of remaining tables
+-- among them.
 SELECT jsonb_build_object(
     'objects', (
         SELECT coalesce(jsonb_agg(was.kind_and_name ORDER BY was.kind_and_name), '[]')
@@ -7,7 +7,7 @@ SELECT jsonb_build_object(
             SELECT jsonb_build_array(each->0, each->1), each->2
             FROM jsonb_array_elements(current_setting('kimbledb.objects')::jsonb) AS each
         ) AS was (kind_and_name, oid)
-        -- What has another name is there, and so is what was made again under its name.
+        -- A renamed object still exists, and so does one that was made again under its name.
         WHERE NOT EXISTS (
             SELECT FROM jsonb_array_elements((
 {objects}

@@ -1,6 +1,5 @@
--- What a server process is at: who holds it up (sessions, transactions that were prepared
--- and have no session any more, which show as process 0, and a synchronous standby that its
--- COMMIT waits for), and which index it builds.
+-- The state of a server process: its blockers (sessions, prepared transactions without a session, which show as process
+-- 0, and a synchronous standby that its COMMIT waits for), and the index that it builds.
 SELECT jsonb_build_object(
     'blockers', (
         SELECT coalesce(jsonb_agg(who), '[]')
@@ -26,7 +25,7 @@ SELECT jsonb_build_object(
         ) AS blocker (who)),
     'building', (
         SELECT jsonb_build_object(
-                   -- What an open transaction has made cannot be seen from here, its name included.
+                   -- The objects of an open transaction are invisible here, their names too.
                    'index', coalesce((SELECT relname FROM pg_class WHERE oid = p.index_relid),
                                      'on ' || (SELECT relname FROM pg_class WHERE oid = p.relid), 'on a new table'),
                    'phase', p.phase,

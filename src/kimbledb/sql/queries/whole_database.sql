@@ -1,11 +1,11 @@
--- The document's questions about the whole database, each as a check: its tables
--- with their sizes, row level security, extensions, indexes, foreign keys, history.
+-- The document's queries of the whole database, each as a check: its tables with their sizes, row level security,
+-- extensions, indexes, foreign keys, history.
 WITH target AS (
     SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = {schema}
 ),
 tab AS (
     SELECT c.oid, c.relname, c.relrowsecurity, c.relkind,
-           -- Whether people who come by the API can reach it at all.
+           -- Whether API users can reach it at all.
            EXISTS (SELECT FROM aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) AS acl
                    LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = acl.grantee
                    WHERE acl.grantee = 0 OR r.rolname IN ('anon', 'authenticated')) AS open
@@ -68,7 +68,7 @@ checks (place, name, passed, expected, seen, hint, rows) AS (
     JOIN pg_catalog.pg_class AS parent ON parent.oid = k.confrelid
     WHERE k.contype = 'f'
     UNION ALL
-    -- A history of another hand has no log beside it before kimbledb writes.
+    -- A history of another tool has no log beside it before kimbledb writes.
     SELECT 6, 'history', bool_or(relname = 'migration_history'), 'migration_history', coalesce(string_agg(relname, ' and ' ORDER BY relname), 'none'),
            'run migrate(), or adopt()', '[]'
     FROM tab WHERE relname IN ('migration_history', 'migration_log')

@@ -245,8 +245,8 @@ $$;
 COMMENT ON FUNCTION api_cost_tracking_alert() IS
     'Trigger: notes what calls cost, for the totals and the alerts at the end of the transaction.';
 
-CREATE FUNCTION budget_changes_settle() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+CREATE FUNCTION settle_budget_changes() RETURNS void
+    LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $$
 DECLARE
     people text[];
@@ -257,12 +257,8 @@ DECLARE
     counted_people text[] := '{}';
     touched budget_spending[];
 BEGIN
-    -- The first row of a transaction settles all that are there then.
-    IF NOT EXISTS (SELECT FROM budget_changes AS c WHERE c.xact = NEW.xact AND c.id = NEW.id) THEN
-        RETURN NULL;
-    END IF;
     WITH taken AS (
-        DELETE FROM budget_changes AS c WHERE c.xact = NEW.xact RETURNING c.user_id, c.hour, c.cost_usd
+        DELETE FROM budget_changes AS c WHERE c.xact = pg_current_xact_id() RETURNING c.user_id, c.hour, c.cost_usd
     )
     SELECT array_agg(own.user_id), array_agg(own.hour), array_agg(own.cost) INTO people, hours, costs
     FROM (SELECT user_id, hour, sum(cost_usd) FROM taken GROUP BY 1, 2 HAVING sum(cost_usd) <> 0) AS own (user_id, hour, cost);
@@ -311,11 +307,23 @@ BEGIN
     USING unnest(touched) AS t
     WHERE t.spent_usd = 0 AND s.user_id = t.user_id AND s.period = t.period AND s.period_start = t.period_start AND s.period <> 'month';
     PERFORM raise_budget_alerts(touched);
+END
+$$;
+COMMENT ON FUNCTION settle_budget_changes() IS
+    'Adds the changes that this transaction has noted to the totals of their persons, and raises the alerts that are due.';
+
+CREATE FUNCTION budget_changes_settle() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+BEGIN
+    -- The first row of a transaction settles all that are there then.
+    IF EXISTS (SELECT FROM budget_changes AS c WHERE c.xact = NEW.xact AND c.id = NEW.id) THEN
+        PERFORM settle_budget_changes();
+    END IF;
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION budget_changes_settle() IS
-    'Trigger: adds what a transaction changed to the totals of its persons, and raises the alerts that are due.';
+COMMENT ON FUNCTION budget_changes_settle() IS 'Trigger: settles the changes of a transaction at its end.';
 
 CREATE FUNCTION api_cost_tracking_forget() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
@@ -334,6 +342,8 @@ DECLARE
     moment constant timestamptz := clock_timestamp();
     touched budget_spending[];
 BEGIN
+    -- A month that is counted below holds the calls of this transaction: they must not be added to it once more.
+    PERFORM settle_budget_changes();
     -- Waits for a transaction that is ending with calls of this person; a later one sees the new limits.
     PERFORM count_budget_month(NEW.user_id, date_trunc('month', moment, 'UTC'));
     PERFORM FROM budget_spending AS s

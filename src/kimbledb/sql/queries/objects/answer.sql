@@ -34,7 +34,7 @@ SELECT json_build_object('details', {details}::json, 'objects', coalesce(json_ag
     -- end
 ), '[]'), 'needs', {needs_rows}
     -- when: privilege
-    -- The roles whose rights people have as members.
+    -- The roles whose privileges API users have as members.
     , 'inherited', (
         SELECT json_agg(DISTINCT {quoted:r.rolname})
         FROM pg_catalog.pg_roles AS person

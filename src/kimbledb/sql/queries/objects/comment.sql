@@ -1,4 +1,4 @@
--- Comments on all that has a name, also on what is no object of its own in a snapshot.
+-- Comments on everything that has a name, also if it is no object of its own in a snapshot.
 SELECT 'comment', CASE described.name WHEN '' THEN described.kind ELSE described.kind || ' ' || described.name END,
        json_build_object('text', d.description),
        NULL::jsonb, described.class, described.oid, described.sub, NULL::oid, NULL

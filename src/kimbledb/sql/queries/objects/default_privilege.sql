@@ -1,5 +1,5 @@
--- What roles are granted on objects that an owner makes in the schema later. The role that migrates is "current_user",
--- whoever looks: the owner of history, or the present role where there is none.
+-- The privileges of roles on future objects of an owner in the schema. The role that migrates is "current_user",
+-- independent of the reader: the owner of history, or the present role if there is none.
 SELECT 'default privilege',
        CASE d.defaclobjtype WHEN 'r' THEN 'tables' WHEN 'S' THEN 'sequences' WHEN 'f' THEN 'functions' ELSE 'types' END
        || ' of ' || CASE d.defaclrole WHEN coalesce(

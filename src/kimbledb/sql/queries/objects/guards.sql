@@ -1,4 +1,5 @@
--- Which kinds of objects there are, so that a snapshot leaves out what it need not plan: words with conditions, one a line.
+-- The kinds of objects that exist, so that a snapshot leaves out the planning of the others: words with conditions, one
+-- a line.
 ('view', seen.views)
 ('sequence', seen.sequences)
 ('trigger', seen.triggers)

@@ -1,5 +1,5 @@
--- The objects that each object needs, by the server's record of dependences: rows of kind, name, kind and name.
--- What is no object of its own stands for the one that it belongs to.
+-- The objects that each object needs, by the server's record of dependences: rows of kind, name, kind and name. A part
+-- that is no object of its own stands for the object that it belongs to.
 (WITH direct (class, oid, sub, kind, name) AS (
     SELECT class, oid, sub, kind, name FROM object
     UNION ALL

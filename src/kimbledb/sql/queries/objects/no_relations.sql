@@ -1,2 +1,2 @@
--- A snapshot of all has no narrower scope.
+-- An unscoped snapshot reads all relations.
 SELECT NULL::oid WHERE false

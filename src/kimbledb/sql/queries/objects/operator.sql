@@ -12,7 +12,7 @@ SELECT 'operator', home.prefix || o.oprname || '(' || CASE o.oprleft WHEN 0 THEN
        NULL::jsonb, o.tableoid, o.oid, 0, o.oprowner, NULL
 FROM pg_catalog.pg_operator AS o
 JOIN home ON home.oid = o.oprnamespace
--- One that is named by another before it is made has no function.
+-- An operator that exists only by name, for another one, has no function.
 WHERE {named:o.oprname} AND o.oprcode <> 0
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d
                   WHERE d.classid = 'pg_catalog.pg_operator'::regclass AND d.objid = o.oid AND d.deptype = 'e')

@@ -1,4 +1,4 @@
--- What roles are granted on objects, and what of PostgreSQL's defaults the owner or PUBLIC lacks.
+-- The privileges of roles on objects, and those of PostgreSQL's defaults that the owner or PUBLIC lacks.
 (SELECT 'privilege', controlled.name || ' to ' || grantee.name,
        json_strip_nulls(json_build_object(
            'may', json_agg(DISTINCT {may:acl}) FILTER (WHERE acl.granted),

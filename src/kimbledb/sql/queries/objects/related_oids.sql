@@ -1,4 +1,4 @@
--- The same by number, in a block.
+-- The same as related.sql by oid, in a block.
 ARRAY(WITH home (oid, wanted) AS (
     SELECT n.oid, place.wanted
     FROM pg_catalog.pg_namespace AS n

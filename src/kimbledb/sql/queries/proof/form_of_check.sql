@@ -1,2 +1,2 @@
--- Where no exclusion constraint is looked for.
+-- For look-ups without an exclusion constraint.
 CASE held.contype WHEN 'c' THEN {form:check} END

@@ -1,4 +1,4 @@
--- Kinds that have a name in a schema and an owner, and nothing else to be looked at.
+-- Kinds with a name in a schema and an owner, and no other property to check.
 SELECT '{kind} ' || spaces[array_position(homes, o.{prefix}namespace)] || {quoted:o.{prefix}name},
        CASE WHEN o.{prefix}owner <> own_role THEN 'owner' END, o.{prefix}owner::text, NULL::jsonb
 FROM {catalog} AS o

@@ -1,2 +1,2 @@
--- The migration declares nothing that is looked up.
+-- The migration declares no object that is looked up.
 SELECT NULL, NULL, NULL, NULL::jsonb WHERE false

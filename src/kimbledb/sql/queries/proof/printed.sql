@@ -1,2 +1,2 @@
--- The expressions of an object whose name is among those that are wanted.
+-- The expressions of the objects with the wanted names.
 CASE WHEN {x} = ANY ({printed}) THEN {form} END

@@ -1,4 +1,4 @@
--- What roles are granted, by their entries in access lists.
+-- The privileges of roles, by their entries in access lists.
 SELECT listed.key, CASE WHEN NOT listed.may @> (granted->listed.key) THEN 'lacks' END,
        (SELECT string_agg(each, ', ') FROM jsonb_array_elements_text(granted->listed.key) AS each WHERE NOT listed.may ? each), NULL::jsonb
 FROM (

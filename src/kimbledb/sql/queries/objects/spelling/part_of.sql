@@ -1,4 +1,4 @@
--- What {x} is a part of, by its class and its number: a table or a view, or a type.
+-- The object that {x} is a part of, by its class and its oid: a table or a view, or a type.
 SELECT CASE con.conrelid WHEN 0 THEN 'pg_catalog.pg_type'::regclass ELSE 'pg_catalog.pg_class'::regclass END,
        coalesce(nullif(con.conrelid, 0), con.contypid)
 FROM pg_catalog.pg_constraint AS con WHERE {x}.class = 'pg_catalog.pg_constraint'::regclass AND con.oid = {x}.oid

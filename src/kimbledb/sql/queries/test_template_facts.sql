@@ -1,8 +1,0 @@
--- What decides, beside the catalog, whether two test databases come out alike.
-SELECT jsonb_build_object(
-    'version', current_setting('server_version_num'),
-    'owner', current_user,
-    'roles', (SELECT coalesce(jsonb_agg(rolname ORDER BY rolname), '[]') FROM pg_roles
-              WHERE rolname IN ('anon', 'authenticated', 'service_role')),
-    'extensions', (SELECT coalesce(jsonb_agg(jsonb_build_array(name, default_version) ORDER BY name), '[]')
-                   FROM pg_available_extensions WHERE name = ANY ({extensions})))
