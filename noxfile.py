@@ -178,7 +178,7 @@ def package(session: nox.Session) -> None:
     # The tests of the sdist, without its sources: they import the installed wheel.
     elsewhere = built.with_name("elsewhere")
     shutil.rmtree(elsewhere, ignore_errors=True)
-    shutil.unpack_archive(sdist, elsewhere, filter="data")
+    shutil.unpack_archive(sdist, elsewhere)  # of our own making; `filter` is no argument before Python 3.11.4
     [elsewhere] = elsewhere.iterdir()
     shutil.rmtree(elsewhere / "src")
     session.chdir(elsewhere)
