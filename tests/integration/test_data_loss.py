@@ -619,13 +619,18 @@ async def test_sequences_are_not_locked(database: str, folder: Folder, connectio
     ["SELECT anew();", "CREATE TABLE t (id integer REFERENCES other.t); UPDATE t SET id = 1; SELECT anew();"],
     ids=["alone", "beside what takes a closer look"],
 )
+@pytest.mark.parametrize(
+    "body",
+    ["AS $$ SELECT setval('public.s', 1) $$", "RETURN setval('public.s', 1)", "RETURN setval('public.s', 1, true)"],
+    ids=["text", "parsed", "parsed, three arguments"],
+)
 async def test_a_function_sets_a_sequence_back(
-    database: str, folder: Folder, connection: asyncpg.Connection, script: str
+    database: str, folder: Folder, connection: asyncpg.Connection, script: str, body: str
 ) -> None:
     """A sequence that a function of the database sets back is seen, and given back, though the script does not name setval()."""
     await connection.execute(
         "CREATE SCHEMA other; CREATE TABLE other.t (id integer PRIMARY KEY); CREATE SEQUENCE s; SELECT setval('s', 9);"
-        "CREATE FUNCTION anew() RETURNS bigint LANGUAGE sql AS $$ SELECT setval('public.s', 1) $$"
+        f"CREATE FUNCTION anew() RETURNS bigint LANGUAGE sql {body}"
     )
     folder.add(1, "a", script)
 
@@ -634,6 +639,33 @@ async def test_a_function_sets_a_sequence_back(
 
     assert [str(loss) for loss in caught.value.losses] == ["sequence s: 8 positions"]
     assert await connection.fetchval("SELECT nextval('s')") == 10
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "ALTER TABLE calls ALTER id SET DEFAULT setval('s', 1)",
+        "ALTER TABLE calls ADD CHECK (setval('s', 1) > 0)",
+        "CREATE RULE calling AS ON INSERT TO calls DO ALSO SELECT setval('s', 1)",
+        "CREATE RULE calling AS ON INSERT TO calls WHERE setval('s', 1) > 0 DO ALSO SELECT 1",
+        "CREATE TRIGGER calling BEFORE INSERT ON calls FOR EACH ROW WHEN (setval('s', 1) > 0) EXECUTE FUNCTION passing()",
+    ],
+    ids=["default", "check", "rule", "a rule's condition", "a trigger's condition"],
+)
+async def test_an_expression_sets_a_sequence_back(
+    database: str, folder: Folder, connection: asyncpg.Connection, expression: str
+) -> None:
+    """A sequence that a default, a check, a rule or a trigger's condition sets back is seen, as one of a function."""
+    await connection.execute(
+        "CREATE FUNCTION passing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
+        f"CREATE SEQUENCE s; SELECT setval('s', 9); CREATE TABLE calls (id bigint, v integer); {expression}"
+    )
+    folder.add(1, "a", "INSERT INTO calls (v) VALUES (1);")
+
+    with pytest.raises(kimbledb.DataLossError) as caught:
+        await kimbledb.migrate(database, catalog=folder.catalog)
+
+    assert [str(loss) for loss in caught.value.losses] == ["sequence s: 8 positions"]
 
 
 async def test_a_function_that_a_migration_made_sets_a_sequence_back(
