@@ -81,7 +81,7 @@ async def test_killed_after_the_commit(database: str, proxy: Proxy, steps: Steps
     folder = steps("a", "b")
     hold = proxy.hold(RECORDED, occurrence=1)
     async with await start_child(proxy.dsn, folder.path) as child:
-        await hold.reached.wait()
+        await hold.reach(child.ended())
 
         async def both() -> bool:
             return await whole(database, folder.catalog) == ["a.sql", "b.sql"]
@@ -98,9 +98,7 @@ async def test_the_reply_to_commit_is_lost(database: str, proxy: Proxy, steps: S
     folder = steps("a", "b", "c")
     hold = proxy.hold(RECORDED, occurrence=2)
     run = asyncio.create_task(kimbledb.migrate(proxy.dsn, catalog=folder.catalog, options=OPTIONS))
-    await hold.reached.wait()
-    assert hold.link is not None
-    hold.link.cut()
+    (await hold.reach(run)).cut()
 
     report = await run
 
@@ -114,9 +112,7 @@ async def test_the_last_reply_is_lost(database: str, proxy: Proxy, steps: Steps)
     folder = steps("a", "b")
     hold = proxy.hold(RECORDED, occurrence=2)
     run = asyncio.create_task(kimbledb.migrate(proxy.dsn, catalog=folder.catalog, options=OPTIONS))
-    await hold.reached.wait()
-    assert hold.link is not None
-    hold.link.cut()
+    (await hold.reach(run)).cut()
 
     report = await run
 
@@ -130,9 +126,7 @@ async def test_the_message_never_arrives(database: str, proxy: Proxy, steps: Ste
     folder = steps("a", "b", "c")
     hold = proxy.hold(b"INSERT INTO b", toward="server")
     run = asyncio.create_task(kimbledb.migrate(proxy.dsn, catalog=folder.catalog, options=OPTIONS))
-    await hold.reached.wait()
-    assert hold.link is not None
-    hold.link.cut()
+    (await hold.reach(run)).cut()
 
     report = await run
 
@@ -189,9 +183,7 @@ async def test_a_lone_connection_is_lost(database: str, proxy: Proxy, steps: Ste
     hold = proxy.hold(RECORDED, occurrence=1)
     connection = await asyncpg.connect(proxy.dsn)
     run = asyncio.create_task(kimbledb.migrate(connection, catalog=folder.catalog, options=OPTIONS))
-    await hold.reached.wait()
-    assert hold.link is not None
-    hold.link.cut()
+    (await hold.reach(run)).cut()
 
     with pytest.raises(kimbledb.OutcomeUnknownError) as caught:
         await run

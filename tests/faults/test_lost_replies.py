@@ -38,15 +38,14 @@ async def without_reply(
     """
     message = proxy.hold(MESSAGES[event], toward="server")
     task = asyncio.create_task(call)
-    await message.reached.wait()
+    await message.reach(task)
     reply = proxy.hold(b"COMMIT", toward="client")
     message.release()
-    await reply.reached.wait()
+    link = await reply.reach(task)
     await eventually(lambda: sql(database, f"SELECT count(*) FROM migration_log WHERE event = '{event}'"))
     if meanwhile is not None:
         await kimbledb.migrate(database, catalog=meanwhile)
-    assert reply.link is not None
-    reply.link.cut()
+    link.cut()
     return await task
 
 

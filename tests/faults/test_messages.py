@@ -452,14 +452,13 @@ async def test_times_where_the_reply_is_lost(database: str, proxy: Proxy, steps:
     folder = steps("a", "b", "c", "d", after={"c": LONG})
     hold = proxy.hold(b"CKD102", occurrence=1)
     run = asyncio.create_task(kimbledb.migrate(proxy.dsn, catalog=folder.catalog, options=OPTIONS))
-    await hold.reached.wait()
+    link = await hold.reach(run)
 
     async def all_of_them() -> bool:
         return len(await whole(database, folder.catalog)) == 4
 
     await eventually(all_of_them)
-    assert hold.link is not None
-    hold.link.cut()
+    link.cut()
     report = await run
 
     assert names(report.applied) == ["a.sql", "b.sql", "c.sql", "d.sql"]

@@ -80,7 +80,7 @@ async def test_killed_after_a_statement(database: str, proxy: Proxy, steps: Step
     await kimbledb.migrate(database, catalog=folder.catalog, to=1)
     hold = proxy.hold(b"INSERT 0 1\x00")
     async with await start_child(proxy.dsn, folder.path, {"client_check_interval": 0.2}) as child:
-        await hold.reached.wait()
+        await hold.reach(child.ended())
 
         async def inserted() -> Any:
             return await sql(database, "SELECT count(*) FROM extra")

@@ -15,30 +15,22 @@ import pytest
 
 import kimbledb
 from kimbledb.testing import Databases
-from kimbledb.testing.background import Background
-from tests.support.databases import sql
+from tests.support.databases import kept_clean, own_server, sql
 from tests.support.folders import Folder
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """The DSN of a server that these tests have for themselves: they look at all databases of it."""
-    background = Background()
-    yield background.start_server()
-    background.stop()
+    with own_server() as dsn:
+        yield dsn
 
 
 @pytest.fixture
 async def admin(server: str) -> AsyncIterator[asyncpg.Connection]:
     """A connection to the server; what the test left there is dropped at its end."""
-    connection = await asyncpg.connect(server)
-    before = set(await ours(connection))
-    yield connection
-    for name in await ours(connection):
-        if name not in before:
-            await connection.execute(f'ALTER DATABASE "{name}" WITH IS_TEMPLATE false')
-            await connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    await connection.close()
+    async with kept_clean(server) as connection:
+        yield connection
 
 
 async def ours(connection: asyncpg.Connection, kind: str = "") -> list[str]:

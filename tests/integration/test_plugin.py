@@ -9,7 +9,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from kimbledb.testing.background import Background
+from tests.support.databases import own_server
 from tests.support.folders import Folder
 from tests.support.plugin_projects import ini, project_of
 
@@ -19,9 +19,8 @@ pytest_plugins = ["pytester"]
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """The DSN of a server that these tests have for themselves: they look at all databases of it."""
-    background = Background()
-    yield background.start_server()
-    background.stop()
+    with own_server() as dsn:
+        yield dsn
 
 
 @pytest.fixture

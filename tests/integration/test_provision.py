@@ -16,30 +16,22 @@ import kimbledb
 from kimbledb.cli.main import main
 from kimbledb.server.drivers.asyncpg import AsyncpgConnection
 from kimbledb.server.dsn import with_database
-from kimbledb.testing.background import Background
-from tests.support.databases import as_role, sql
+from tests.support.databases import as_role, kept_clean, own_server, sql
 from tests.support.folders import Folder
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """The DSN of a server that these tests have for themselves: they look at all databases of it."""
-    background = Background()
-    yield background.start_server()
-    background.stop()
+    with own_server() as dsn:
+        yield dsn
 
 
 @pytest.fixture
 async def admin(server: str) -> AsyncIterator[asyncpg.Connection]:
     """A connection to the server; what the test left there is dropped at its end."""
-    connection = await asyncpg.connect(server)
-    before = set(await names(connection))
-    yield connection
-    for name in await names(connection):
-        if name not in before:
-            await connection.execute(f'ALTER DATABASE "{name}" WITH IS_TEMPLATE false')
-            await connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    await connection.close()
+    async with kept_clean(server) as connection:
+        yield connection
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import os
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 
@@ -18,6 +18,7 @@ from kimbledb.inspection import history, snapshot
 from kimbledb.model.snapshot import Snapshot
 from kimbledb.server.dsn import with_database
 from kimbledb.server.targets import target_of
+from kimbledb.testing.background import Background
 
 _numbers = itertools.count(1)
 
@@ -43,6 +44,28 @@ def as_role(dsn: str, role: str) -> str:
     """Return a DSN for another role, whose password is its name."""
     parts = urlsplit(dsn)
     return urlunsplit(parts._replace(netloc=f"{role}:{role}@{parts.netloc.rpartition('@')[2]}"))
+
+
+@contextmanager
+def own_server() -> Iterator[str]:
+    """Yield the DSN of a new server, for tests that look at all databases of one."""
+    background = Background()
+    yield background.start_server()
+    background.stop()
+
+
+@asynccontextmanager
+async def kept_clean(server: str) -> AsyncIterator[asyncpg.Connection]:
+    """Yield a connection to a server, and drop the databases at its end that were not there before."""
+    connection = await asyncpg.connect(server)
+    question = "SELECT datname FROM pg_database"
+    before = {row[0] for row in await connection.fetch(question)}
+    yield connection
+    for [name] in await connection.fetch(question):
+        if name not in before:
+            await connection.execute(f'ALTER DATABASE "{name}" WITH IS_TEMPLATE false')
+            await connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    await connection.close()
 
 
 @asynccontextmanager

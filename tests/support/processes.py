@@ -46,6 +46,10 @@ class Child:
             self.stderr += line.decode()
         return not times
 
+    def ended(self) -> asyncio.Task[int]:
+        """Return a task that is done when the process has ended."""
+        return asyncio.create_task(self._process.wait())
+
     async def end(self) -> dict[str, Any]:
         """Wait until the process ends, and return its output, or an empty dict if it printed nothing."""
         out, err = await asyncio.wait_for(self._process.communicate(), 60)

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import struct
 from collections import Counter
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
 #: Codes of the messages without a type, which precede all others (manual, 55.7 "Message Formats").
@@ -29,7 +29,7 @@ class Hold:
         self.toward = toward
         self.left = occurrence
         #: Set when the stream has reached the pattern.
-        self.reached = asyncio.Event()
+        self._reached = asyncio.Event()
         self._released = asyncio.Event()
         self.link: Link | None = None
 
@@ -39,8 +39,22 @@ class Hold:
 
     async def stop(self, link: Link) -> None:
         self.link = link
-        self.reached.set()
+        self._reached.set()
         await self._released.wait()
+
+    async def reach(self, run: asyncio.Future[Any]) -> Link:
+        """Wait until the stream of a run has reached the pattern, and return its connection.
+
+        Args:
+            run: The run or the process. If it ends before, the test fails at once, and does not wait for ever.
+        """
+        reached = asyncio.ensure_future(self._reached.wait())
+        await asyncio.wait([reached, run], return_when=asyncio.FIRST_COMPLETED)
+        if not reached.done():
+            reached.cancel()
+            raise AssertionError(f"it ended before the proxy saw {self.pattern!r}: {run!r}")
+        assert self.link is not None
+        return self.link
 
 
 class Link:
